@@ -1,0 +1,84 @@
+"""Models that describe themselves."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import keras
+
+
+@dataclass
+class Card:
+    """What a model is and how it wants to be used.
+
+    Attributes:
+        network: name of the network in the registry.
+        title: its name as the paper writes it.
+        record: the fields of its `Network` record.
+        weights: tag or file of the weights it started from, or `None`.
+        input_size: height and width in pixels for evaluation.
+        crop: part of the resized image's short side that the centre crop of
+            `input_size` keeps.
+        interpolation: how it is resized, `"bilinear"` or `"bicubic"`.
+        normalization: `{"mean": [...], "std": [...]}` in pixel values.
+        data_format: `"channels_last"` or `"channels_first"`.
+        include_preprocessing: whether the model normalises inside, so that it
+            takes pixels in [0, 255].
+        class_names: names of the classes, in the order of the outputs.
+        licence: SPDX name of the weights' licence.
+        origin: who made the weights, and how.
+        published: accuracy as published, such as `{"top1": 0.7765}`.
+        measured: accuracy as measured with this package.
+    """
+
+    network: str
+    title: str
+    record: dict
+    weights: str | None = None
+    input_size: tuple[int, int] = (224, 224)
+    crop: float = 0.875
+    interpolation: str = "bilinear"
+    normalization: dict = field(default_factory=dict)
+    data_format: str = "channels_last"
+    include_preprocessing: bool = True
+    class_names: list[str] | None = None
+    licence: str | None = None
+    origin: str | None = None
+    published: dict | None = None
+    measured: dict | None = None
+
+    def __str__(self):
+        """One line a fact, without the record and long lists of names."""
+        facts = dataclasses.asdict(self)
+        del facts["record"]
+        names = self.class_names
+        if names and len(names) > 10:
+            facts["class_names"] = f"{len(names)}: {', '.join(names[:3])}, …"
+        return "\n".join(f"{key}: {value}" for key, value in facts.items())
+
+
+@keras.saving.register_keras_serializable("keras_senet")
+class DescribedModel(keras.Model):
+    """A functional model with a card that survives `.keras`.
+
+    `model.card` is a `Card`; change its attributes to describe a model that
+    was trained further, such as
+    `model.card.class_names = ["cat", "dog"]`.
+    """
+
+    card: Card | None = None
+
+    def get_config(self):
+        config = super().get_config()
+        if self.card is not None:
+            config["card"] = dataclasses.asdict(self.card)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        card = config.pop("card", None)
+        model = super().from_config(config, custom_objects=custom_objects)
+        if card is not None:
+            card["input_size"] = tuple(card["input_size"])
+            model.card = Card(**card)
+        return model

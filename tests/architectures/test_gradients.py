@@ -1,0 +1,74 @@
+"""Every variable has a gradient, and it is that of finite differences."""
+
+import keras
+import numpy as np
+import pytest
+from small import KINDS, size_of, small
+
+from keras_senet.architectures.build import build
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="gradients are taken with TensorFlow here",
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_gradients_are_those_of_finite_differences(name, rng):
+    import tensorflow as tf
+
+    network = small(name)
+    size = size_of(network)
+    model = build(
+        network,
+        input_shape=(size, size, 3),
+        classes=5,
+        classifier_activation=None,
+        dtype="float64",
+    )
+    # Statistics and affine parameters as after some training, so that no ReLU
+    # is dead and none stands at its kink.
+    for variable in model.weights:
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        elif variable.name in ("reduce_bias", "expand_bias"):
+            # The few ReLUs of a bottleneck are alive, and the gates are open:
+            # a half-closed one per layer would leave nothing of the signal.
+            variable.assign(rng.uniform(3, 5, variable.shape))
+        elif (
+            variable.name in ("reduce_kernel", "expand_kernel")
+            or len(variable.shape) == 1
+        ):
+            variable.assign(0.1 * rng.standard_normal(variable.shape))
+    x = tf.constant(rng.uniform(0, 255, (2, size, size, 3)))
+    weight = tf.constant(rng.standard_normal((2, 5)))
+
+    @tf.function
+    def loss():
+        return tf.reduce_sum(model(x, training=False) * weight)
+
+    @tf.function
+    def gradients():
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(model(x, training=False) * weight)
+        return tape.gradient(
+            value, [v.value for v in model.trainable_variables]
+        )
+
+    step = 1e-6
+    for variable, gradient in zip(
+        model.trainable_variables, gradients(), strict=True
+    ):
+        assert gradient is not None, variable.path
+        gradient = gradient.numpy()
+        assert np.abs(gradient).max() > 0, variable.path
+        start = variable.numpy()
+        direction = gradient / np.linalg.norm(gradient)
+        variable.assign(start + step * direction)
+        above = loss().numpy()
+        variable.assign(start - step * direction)
+        below = loss().numpy()
+        variable.assign(start)
+        numerical = (above - below) / (2 * step)
+        expected = np.linalg.norm(gradient)
+        assert abs(numerical - expected) < 1e-3 * expected, variable.path

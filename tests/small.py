@@ -1,0 +1,58 @@
+"""Small networks of every kind, for what does not depend on size."""
+
+import dataclasses
+
+from keras_senet.architectures.table import NETWORKS
+
+
+def shrink(network):
+    """The same kinds of layers as a network's, fewer and narrower."""
+    changes = {"depths": tuple(min(depth, 2) for depth in network.depths)}
+    if network.family == "resnet" and network.dataset == "imagenet":
+        changes["widths"] = (64, 64, 128, 256)
+        if network.cardinality > 1:
+            changes |= {"cardinality": 2, "base_width": 16}
+    elif network.family == "resnet":
+        changes["widths"] = (16, 32, 64)
+    elif network.family == "vgg":
+        changes["widths"] = (8, 16, 16, 32, 32)
+    elif network.family == "alexnet":
+        changes["widths"] = (16, 16, 32, 32, 32)
+    elif network.family == "mobilenet":
+        changes = {"alpha": 0.25}
+    elif network.family == "inception_resnet":
+        changes["depths"] = (1, 1, 1)
+    elif network.family == "inception":
+        changes = {}
+    return dataclasses.replace(network, **changes)
+
+
+# One network per kind of graph, SE and plain.
+KINDS = [
+    "se_resnet18",
+    "se_resnet50",
+    "se_resnext50",
+    "senet154",
+    "se_inception_resnet_v2",
+    "se_bn_inception",
+    "se_vgg16",
+    "se_alexnet",
+    "se_mobilenet",
+    "se_shufflenet",
+    "se_resnet20",
+    "se_resnet164",
+    "se_wide_resnet16x8",
+    "resnet50",
+    "resnet20",
+    "shufflenet",
+]
+
+
+def small(name):
+    """The small form of a network of the registry."""
+    return shrink(NETWORKS[name])
+
+
+def size_of(network):
+    """An image size it accepts, small."""
+    return max(network.min_size, 32)
