@@ -1,0 +1,197 @@
+"""Weights from a file of Keras into a model, by layer name.
+
+Keras' own loader finds a layer by its class and its place among the layers of
+that class, and ignores what it does not look for: the file of a network with
+SE would load into its plain twin. Here each layer takes the arrays saved under
+its name, every array is used and every variable filled, and nothing is
+assigned before everything has been read.
+"""
+
+import contextlib
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import ml_dtypes
+import numpy as np
+
+# The layers of a classifier, absent from a model without top.
+HEAD = ("fc1", "fc2", "predictions")
+
+
+def load_weights(model, path, skip_head: bool = False) -> None:
+    """Loads a `.weights.h5` or `.keras` file into a model.
+
+    Args:
+        model: a model of this package.
+        path: the file.
+        skip_head: whether the layer of the classes keeps its random weights.
+
+    Raises:
+        ValueError: if there is no such file, it is damaged, or it was saved
+            from another network. The model is unchanged then.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        # The file numbers a layer's variables in the order of `weights`.
+        names = {
+            layer.name: [variable.name for variable in layer.weights]
+            for layer in model.layers
+        }
+        arrays = {
+            f"{layer}/{name}": group[index]
+            for layer, group in _groups(file).items()
+            for index, name in zip(group, names.get(layer, group), strict=False)
+        }
+        assign(model, arrays, f"The weights file {str(path)!r}", skip_head)
+
+
+def assign(model, arrays, origin: str, skip_head: bool = False) -> None:
+    """Gives every variable of a model its array, and uses every array.
+
+    Args:
+        model: a model of this package.
+        arrays: `layer/variable` -> array or HDF5 dataset. Those of a
+            classifier may be left over if the model has no top.
+        origin: what the arrays are, for an error.
+        skip_head: whether the layer of the classes keeps its random weights.
+
+    Raises:
+        ValueError: if an array is missing, left over or of another shape. The
+            model is unchanged then.
+    """
+    wanted = {
+        f"{layer.name}/{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.weights
+    }
+    has_top = "predictions/kernel" in wanted
+    missing = [key for key in wanted if key not in arrays]
+    extra = [
+        key
+        for key in arrays
+        if key not in wanted and (has_top or key.split("/")[0] not in HEAD)
+    ]
+    if missing and not extra and all("predictions" in key for key in missing):
+        raise ValueError(
+            f"{origin} has no classifier. Build {model.name} with "
+            "`include_top=False`."
+        )
+    if missing or extra:
+        words = [_some("it lacks", missing), _some("it alone has", extra)]
+        raise ValueError(
+            f"{origin} belongs to another network than {model.name}: "
+            f"{'; '.join(filter(None, words))}. Nothing was loaded."
+        )
+    if skip_head:
+        wanted = {
+            key: variable
+            for key, variable in wanted.items()
+            if not key.startswith("predictions/")
+        }
+    # Shapes are compared before anything is read: a header may lie about them.
+    for key, variable in wanted.items():
+        if tuple(arrays[key].shape) != tuple(variable.shape):
+            raise ValueError(
+                f"{origin} holds {key} in the shape "
+                f"{tuple(arrays[key].shape)}, {model.name} in "
+                f"{tuple(variable.shape)}. Nothing was loaded."
+            )
+    values = {key: _floats(arrays[key]) for key in wanted}
+    for key, variable in wanted.items():
+        variable.assign(values[key])
+
+
+def _floats(array):
+    values = np.asarray(array)
+    if values.dtype.kind == "V":
+        # HDF5 has no bfloat16: Keras writes its bits and says so beside them.
+        values = values.view(ml_dtypes.bfloat16)
+    return values if values.dtype == "float64" else values.astype("float32")
+
+
+def _some(words, keys):
+    if not keys:
+        return ""
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f"{words} {', '.join(keys[:3])}{more}"
+
+
+def classes_in(path) -> int | None:
+    """Returns the number of classes of the classifier in a weights file.
+
+    Args:
+        path: a `.weights.h5` or `.keras` file.
+
+    Returns:
+        An integer, or `None` if the file has no classifier.
+
+    Raises:
+        ValueError: if there is no such file or it is damaged.
+    """
+    with _open(Path(path)) as file:
+        head = _groups(file).get("predictions")
+        return None if head is None else int(head["0"].shape[-1])
+
+
+def card_in(path) -> dict | None:
+    """Returns the card of a saved model.
+
+    Args:
+        path: a `.keras` file; other files have no card.
+
+    Returns:
+        The fields of its `Card`, or `None`.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = Path(path)
+    if path.suffix != ".keras" or not path.is_file():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        return config["config"].get("card")
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"The model file {str(path)!r} is damaged, or no file of Keras: "
+            f"{error}. Nothing was loaded."
+        ) from error
+
+
+@contextlib.contextmanager
+def _open(path):
+    if not path.is_file():
+        raise ValueError(
+            f"The weights file {str(path)!r} does not exist. Give the path of "
+            "a .weights.h5 or .keras file."
+        )
+    try:
+        with contextlib.ExitStack() as stack:
+            source = path
+            if path.suffix == ".keras":
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                source = stack.enter_context(archive.open("model.weights.h5"))
+            yield stack.enter_context(h5py.File(source, "r"))
+    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"The weights file {str(path)!r} is damaged, or no weights file "
+            f"of Keras: {error}. Nothing was loaded."
+        ) from error
+
+
+def _groups(file):
+    """The arrays of each layer, by its name, as saving_lib.py writes them."""
+    groups = {}
+
+    def visit(key, item):
+        # `layers/KIND/vars`; deeper lie the layers inside of layers (a
+        # dropout's seed generator).
+        parts = key.split("/")
+        if len(parts) == 3 and parts[2] == "vars" and len(item):
+            groups[str(item.attrs.get("name", key))] = item
+
+    file.visititems(visit)
+    return groups

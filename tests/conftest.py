@@ -1,0 +1,46 @@
+"""What the tests share: quiet start, the folders of data, numpy seeds."""
+
+import os
+import sys
+from pathlib import Path
+
+# Before Keras is imported: see keras_senet/_command_line.py.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Initial weights and dropout, the same in every run."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def rng():
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of tensorflow_datasets."""
+    return _folder("KERAS_SENET_DATA", "the folder of tensorflow_datasets")
+
+
+@pytest.fixture(scope="session")
+def refs():
+    """The folder of trained weights that may not be published."""
+    return _folder("KERAS_SENET_REFS", "the folder of reference weights")
+
+
+def _folder(variable, what):
+    if not os.environ.get(variable):
+        pytest.skip(f"{variable} is not set: it names {what}")
+    return Path(os.environ[variable])

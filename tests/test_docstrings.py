@@ -1,0 +1,68 @@
+"""The examples in the docstrings and in the README run."""
+
+import doctest
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_senet
+from keras_senet import analysis, preprocessing
+from keras_senet.analysis import cost
+
+PUBLIC = [
+    keras_senet.SqueezeExcite,
+    keras_senet.layers.BatchNormalization,
+    keras_senet.layers.ChannelShuffle,
+    keras_senet.list_models,
+    keras_senet.create_model,
+    keras_senet.preprocess_input,
+    keras_senet.decode_predictions,
+    preprocessing.class_names,
+    # One constructor stands for all: they share the text.
+    keras_senet.SEResNet20,
+    keras_senet.ResNet20,
+    analysis.complexity,
+    analysis.excitations,
+    cost.table,
+]
+NAMES = {
+    "np": np,
+    "keras": keras,
+    "keras_senet": keras_senet,
+    **vars(preprocessing),
+    **vars(cost),
+    **vars(analysis),
+}
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
+def test_the_example_of_a_docstring(thing):
+    parser = doctest.DocTestParser()
+    test = parser.get_doctest(
+        thing.__doc__, dict(NAMES), thing.__name__, None, 0
+    )
+    assert test.examples
+    outcome = doctest.DocTestRunner(verbose=False).run(test)
+    assert outcome.failed == 0
+
+
+def readme_blocks():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", readme_blocks())
+def test_the_readme_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 48)).save("photo.jpg")
+    exec(block, {})
+
+
+def test_the_readme_names_the_networks_as_they_are():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    for name in re.findall(r"keras_senet\.([A-Z]\w+)\(", text):
+        assert hasattr(keras_senet, name)
