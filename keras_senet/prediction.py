@@ -101,6 +101,7 @@ def predict_files(
         ValueError: if the model is no classifier.
     """
     card = model.card
+    card.check()
     if len(model.output_shape) != 2 or model.layers[-1].name != "predictions":
         raise ValueError(
             f"{model.name} is no classifier (its output is "
@@ -130,6 +131,11 @@ def predict_files(
 def _prepare(path, card, input_shape):
     first = card.data_format == "channels_first"
     channels = input_shape[1 if first else -1]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"The model takes images of {channels} channels. Allowed for image "
+            "files: 1 (grey) or 3 (RGB)."
+        )
     image = read_image(path, mode="L" if channels == 1 else "RGB")
     array = center_crop(image, card.input_size, card.crop, card.interpolation)
     if first:

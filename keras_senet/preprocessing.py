@@ -11,6 +11,8 @@ NORMALIZATIONS = {
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     # The mean alone, as the paper trains (header of the authors' prototxts).
     "mean": ((123.0, 117.0, 104.0), (1.0, 1.0, 1.0)),
+    # The mean alone, as keras.applications' "caffe" mode has it.
+    "caffe": ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
     # To [-1, 1].
     "signed": ((127.5,), (127.5,)),
 }
@@ -139,6 +141,20 @@ def class_names(dataset: str) -> list[str]:
     ['airplane', 'automobile', 'bird']
     """
     return [name for _, name in _labels(dataset)]
+
+
+def wordnet_ids() -> list[str]:
+    """Returns the WordNet ids of ImageNet's classes, in the usual order.
+
+    Returns:
+        List of 1000 strings.
+
+    Example:
+
+    >>> wordnet_ids()[0]
+    'n01440764'
+    """
+    return [wordnet_id for wordnet_id, _ in _labels("imagenet")]
 
 
 def decode_predictions(

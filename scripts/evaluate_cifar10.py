@@ -22,7 +22,7 @@ import numpy as np
 from train_cifar10 import accuracy, read
 
 import keras_senet
-from keras_senet.weights.dialects import torch_resnet
+from keras_senet.weights.dialects import torch
 from keras_senet.weights.load import assign
 
 
@@ -30,7 +30,8 @@ def load(name, weights):
     """A network with its weights."""
     if weights.endswith(".npz"):
         model = keras_senet.create_model(name, weights=None)
-        assign(model, torch_resnet(dict(np.load(weights))), weights)
+        network = keras_senet.find_network(name)
+        assign(model, torch(dict(np.load(weights)), network), weights)
         return model
     return keras_senet.create_model(name, weights=weights)
 

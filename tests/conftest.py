@@ -2,11 +2,15 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 # Before Keras is imported: see keras_senet/_command_line.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# No test downloads anything but from a mirror of its own.
+os.environ["KERAS_SENET_MIRROR"] = "http://127.0.0.1:9"
+os.environ["KERAS_SENET_HOME"] = tempfile.mkdtemp(prefix="keras_senet_tests_")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 

@@ -136,7 +136,8 @@ def test_models_of_every_kind_predict(arguments, photos, tmp_path, capsys):
     [
         (["summary", "se_resnet5"], ["'se_resnet56'"]),
         (["list", "xyz"], ["'xyz'"]),
-        (["predict", "a.jpg", "--model", "se_resnet50"], ["no weights"]),
+        (["predict", "a.jpg", "--model", "alexnet"], ["no weights"]),
+        (["predict", "a.jpg", "--model", "resnet50"], ["put it at"]),
         (["predict", "a.jpg", "--weights", "nothing"], ["'cifar10'"]),
         (["predict", "a.jpg", "--model", "none.keras"], ["does not exist"]),
         (["predict", "a.jpg", "--top", "0"], ["--top"]),

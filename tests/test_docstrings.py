@@ -12,6 +12,7 @@ from PIL import Image
 import keras_senet
 from keras_senet import analysis, preprocessing
 from keras_senet.analysis import cost
+from keras_senet.weights import store
 
 PUBLIC = [
     keras_senet.SqueezeExcite,
@@ -28,6 +29,10 @@ PUBLIC = [
     analysis.complexity,
     analysis.excitations,
     cost.table,
+    keras_senet.find_network,
+    keras_senet.add_squeeze_excite,
+    preprocessing.wordnet_ids,
+    store.trust,
 ]
 NAMES = {
     "np": np,
@@ -36,6 +41,7 @@ NAMES = {
     **vars(preprocessing),
     **vars(cost),
     **vars(analysis),
+    **vars(store),
 }
 
 

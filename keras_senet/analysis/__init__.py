@@ -1,5 +1,7 @@
 """What the networks cost and what their SE blocks do."""
 
-from keras_senet.analysis.cost import Complexity as Complexity
-from keras_senet.analysis.cost import complexity as complexity
+from keras_senet.analysis.cost import (
+    Complexity as Complexity,
+    complexity as complexity,
+)
 from keras_senet.analysis.excitation import excitations as excitations

@@ -1,13 +1,15 @@
 """One network in words and numbers, for the command line."""
 
 import csv
+import dataclasses
 import math
 import re
 from importlib import resources
 
-from keras_senet.analysis.cost import layer_multiply_adds, table
+from keras_senet.analysis.cost import complexity, layer_multiply_adds, table
 from keras_senet.applications import create_model, find_network
 from keras_senet.architectures.table import Network, plain_twin
+from keras_senet.architectures.variants import keywords
 from keras_senet.layers import SqueezeExcite
 from keras_senet.weights import sources
 
@@ -30,11 +32,14 @@ def published_errors() -> dict[str, dict[str, str]]:
     return {row.pop("network"): row for row in rows}
 
 
-def summarize(name: str) -> dict:
+def summarize(name: str, weights: str | None = None) -> dict:
     """Describes a network of the registry.
 
     Args:
         name: name in the registry, such as `"se_resnet50"`.
+        weights: tag of weights, whose graph may stride and pool in other
+            places, or `None` for the network as it is by default. Defaults to
+            `None`.
 
     Returns:
         Dictionary of `name`, `title`, `facts` (sentences), the counts, and
@@ -45,31 +50,44 @@ def summarize(name: str) -> dict:
         ValueError: if there is no such network.
     """
     network = find_network(name)
+    name = network.name
     counts = table()[name]
-    model = create_model(name, weights=None)
+    changes = {}
+    if weights is not None:
+        network = sources.find(network, weights).network
+        changes = {
+            key: getattr(network, key)
+            for key in sources.GEOMETRY
+            if key in keywords(network)
+        }
+    model = create_model(name, weights=None, **changes)
+    if changes:
+        counts = dataclasses.asdict(complexity(model))
     return {
         "name": name,
         "title": network.title,
-        "facts": _facts(network, counts),
+        "facts": _facts(network, counts, weights),
         **counts,
         "parts": _parts(model),
     }
 
 
-def _facts(network: Network, counts):
+def _facts(network: Network, counts, weights):
     size = network.input_size
     facts = [
         f"{counts['parameters']:,} trainable parameters, "
         f"{counts['multiply_adds'] / 1e9:.3f} G multiply-adds at {size}x{size}",
     ]
     if network.se:
-        twin = plain_twin(network)
-        plain = table()[twin.name]
-        more = counts["parameters"] / plain["parameters"] - 1
-        work = counts["multiply_adds"] / plain["multiply_adds"] - 1
+        more = counts["se_parameters"] / (
+            counts["parameters"] - counts["se_parameters"]
+        )
+        work = counts["se_multiply_adds"] / (
+            counts["multiply_adds"] - counts["se_multiply_adds"]
+        )
         facts.append(
             f"SE adds {counts['se_parameters']:,} parameters (+{more:.1%}) and "
-            f"{work:.2%} multiply-adds to {twin.name}"
+            f"{work:.2%} multiply-adds to {plain_twin(network).name}"
         )
         se = network.se
         facts.append(
@@ -89,13 +107,24 @@ def _facts(network: Network, counts):
             f"error in the paper ({errors['source']}): top-1 "
             f"{errors['top1_error']} %{f', top-5 {top5} %' if top5 else ''}"
         )
-    for tag in sources.tags(network):
-        measured = sources.find(network, tag).measured
+    for tag in [weights] if weights else sources.tags(network):
+        source = sources.find(network, tag)
+        accuracy = source.published or source.measured
         facts.append(
             f'weights "{tag}": '
-            + ", ".join(f"{key} {value}" for key, value in measured.items())
+            + (f"top-1 {accuracy['top1']:.2%}, " if accuracy else "")
+            + f"{source.origin}"
+            + _graph(network, source)
         )
     return facts
+
+
+def _graph(network, source):
+    """What a tag brings that the network does not have by default."""
+    words = sources.differences(
+        network, source.network, (*sources.GEOMETRY, "output_scale")
+    )
+    return f"; brings {words}" if words else ""
 
 
 def _parts(model):

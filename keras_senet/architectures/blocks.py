@@ -152,6 +152,8 @@ class Blocks:
             squeeze=se.squeeze,
             excitation=se.excitation,
             use_bias=se.se_bias,
+            output_scale=se.output_scale,
+            expand_initializer="zeros" if se.output_scale != 1 else None,
             data_format=self.data_format,
             dtype=self.dtype,
             name=f"{name}_se",

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 import keras
 
@@ -46,6 +47,52 @@ class Card:
     published: dict | None = None
     measured: dict | None = None
 
+    def check(self) -> None:
+        """Raises an error if images can't be prepared by it.
+
+        Raises:
+            ValueError: for a size, crop, interpolation or normalization that
+                is none.
+        """
+        sizes = self.input_size
+        allowed = None
+        if (
+            not isinstance(sizes, (tuple, list))
+            or len(sizes) != 2
+            or not all(isinstance(n, Integral) and n > 0 for n in sizes)
+        ):
+            allowed = "input_size", "a pair (height, width) of pixels"
+        elif not isinstance(self.crop, Real) or not 0 < self.crop <= 1:
+            allowed = "crop", "a number greater than 0 and at most 1"
+        elif self.interpolation not in ("bilinear", "bicubic"):
+            allowed = "interpolation", "'bilinear' or 'bicubic'"
+        elif not {"mean", "std"} <= set(self.normalization):
+            allowed = "normalization", "{'mean': [...], 'std': [...]}"
+        if allowed:
+            raise ValueError(
+                f"`card.{allowed[0]}` is {getattr(self, allowed[0])!r}. "
+                f"Allowed: {allowed[1]}."
+            )
+
+    def to_dict(self) -> dict:
+        """Returns the facts as JSON has them.
+
+        Returns:
+            Dictionary of plain Python values.
+
+        Raises:
+            ValueError: if images can't be prepared by the card.
+        """
+        self.check()
+        facts = dataclasses.asdict(self)
+        facts["input_size"] = [int(side) for side in self.input_size]
+        if self.class_names is not None:
+            # Such as numpy's strings, or the folders that hold the images.
+            facts["class_names"] = [str(name) for name in self.class_names]
+        if self.weights is not None:
+            facts["weights"] = str(self.weights)
+        return facts
+
     def __str__(self):
         """One line a fact, without the record and long lists of names."""
         facts = dataclasses.asdict(self)
@@ -70,7 +117,7 @@ class DescribedModel(keras.Model):
     def get_config(self):
         config = super().get_config()
         if self.card is not None:
-            config["card"] = dataclasses.asdict(self.card)
+            config["card"] = self.card.to_dict()
         return config
 
     @classmethod
@@ -80,5 +127,7 @@ class DescribedModel(keras.Model):
         model = super().from_config(config, custom_objects=custom_objects)
         if card is not None:
             card["input_size"] = tuple(card["input_size"])
-            model.card = Card(**card)
+            # A later version of this package may know more of a model.
+            known = {field.name for field in dataclasses.fields(Card)}
+            model.card = Card(**{k: v for k, v in card.items() if k in known})
         return model

@@ -8,17 +8,6 @@ the two cannot drift apart.
 import dataclasses
 from dataclasses import dataclass, field
 
-# What a keyword of a constructor may be, where it is one of a few words.
-CHOICES = {
-    "placement": ("standard", "pre", "post", "identity", "3x3"),
-    "squeeze": ("avg", "max", "none"),
-    "excitation": ("sigmoid", "relu", "tanh", "hard_sigmoid"),
-    "stride_on": ("1x1", "3x3"),
-    "pool": ("ceil", "padded"),
-}
-# The families with a sum in which the designs of Fig. 5 can be told apart.
-RESIDUAL = ("resnet", "inception_resnet", "shufflenet")
-
 
 @dataclass(frozen=True)
 class SqueezeExcitation:
@@ -35,6 +24,9 @@ class SqueezeExcitation:
         se_stages: numbers of the stages with SE blocks (Table 13), or `None`
             for all.
         se_bias: whether the SE convolutions have biases.
+        output_scale: number by which the gates are multiplied. With another
+            than 1 the excitation starts from zeros, so that with 2 every
+            sigmoid gate starts at exactly one.
     """
 
     reduction: float | tuple[float, ...] = 16
@@ -43,6 +35,7 @@ class SqueezeExcitation:
     excitation: str = "sigmoid"
     se_stages: tuple[int, ...] | None = None
     se_bias: bool = True
+    output_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,116 +113,6 @@ def plain_twin(network: Network) -> Network:
     if name == network.name:
         name, title = f"plain_{name}", f"{title} without SE"
     return dataclasses.replace(network, name=name, title=title, se=None)
-
-
-def keywords(network: Network) -> tuple[str, ...]:
-    """Returns the fields that a network's constructor takes as keywords.
-
-    Args:
-        network: the record.
-
-    Returns:
-        Names of fields of `Network` and `SqueezeExcitation`.
-    """
-    names = []
-    if network.se is not None:
-        names += [f.name for f in dataclasses.fields(network.se)]
-        if network.family not in RESIDUAL:
-            names.remove("placement")
-    if network.family == "resnet" and network.block == "bottleneck":
-        if network.cardinality > 1:
-            names += ["cardinality", "base_width"]
-        names += ["stride_on"]
-    if network.family == "resnet" and network.stem != "3x3":
-        names += ["pool"]
-    if network.family == "mobilenet":
-        names += ["alpha"]
-    return (*names, "dropout")
-
-
-def variant(network: Network, **changes) -> Network:
-    """Returns the record with some of its keywords changed.
-
-    Args:
-        network: the record.
-        **changes: values of the fields that `keywords(network)` names.
-
-    Returns:
-        A `Network`; the record itself if nothing differs from it.
-
-    Raises:
-        ValueError: for a value that is not allowed.
-    """
-    # numpy's numbers become Python's, which JSON and comparisons know.
-    changes = {
-        key: value.tolist() if hasattr(value, "tolist") else value
-        for key, value in changes.items()
-    }
-    for key, value in changes.items():
-        _check(network, key, value)
-    se_fields = [f.name for f in dataclasses.fields(SqueezeExcitation)]
-    frozen = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in changes.items()
-    }
-    if frozen.get("se_stages") == network.stages:
-        frozen["se_stages"] = None
-    se = network.se
-    if se is not None:
-        se = dataclasses.replace(
-            se, **{k: v for k, v in frozen.items() if k in se_fields}
-        )
-    rest = {k: v for k, v in frozen.items() if k not in se_fields}
-    return dataclasses.replace(network, se=se, **rest)
-
-
-def _check(network, key, value):
-    allowed = None
-    if key in CHOICES:
-        if value not in CHOICES[key]:
-            allowed = ", ".join(map(repr, CHOICES[key]))
-        elif value == "3x3" and network.family == "inception_resnet":
-            allowed = (
-                "'standard', 'pre', 'post' or 'identity', since the branches "
-                "of Inception-ResNet-v2 have no one 3x3 convolution"
-            )
-    elif key == "reduction":
-        values = value if isinstance(value, (tuple, list)) else (value,)
-        many = isinstance(value, (tuple, list))
-        if not all(_positive(v, (int, float)) for v in values) or (
-            many and len(values) != len(network.stages)
-        ):
-            allowed = (
-                "a number greater than 0, or one per stage "
-                f"({len(network.stages)} for {network.title})"
-            )
-    elif key == "se_stages":
-        if value is not None and not (
-            isinstance(value, (tuple, list))
-            and value
-            and set(value) <= set(network.stages)
-        ):
-            allowed = f"None, or some of the stages {network.stages}"
-    elif key in ("cardinality", "base_width"):
-        if not _positive(value, int):
-            allowed = "an integer greater than 0"
-    elif key == "alpha":
-        if not _positive(value, (int, float)):
-            allowed = "a number greater than 0"
-    elif key == "dropout":
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 <= value < 1:
-            allowed = "a number of at least 0 and less than 1"
-    elif key == "se_bias" and not isinstance(value, bool):
-        allowed = "True or False"
-    if allowed:
-        raise ValueError(
-            f"`{key}` is {value!r} for {network.title}. Allowed: {allowed}."
-        )
-
-
-def _positive(value, kind):
-    return isinstance(value, kind) and not isinstance(value, bool) and value > 0
 
 
 def _residual(name, title, depths, **options):

@@ -1,5 +1,7 @@
 """The Squeeze-and-Excitation block (Hu et al., TPAMI 2019, section 3)."""
 
+from numbers import Integral, Real
+
 import keras
 from keras import ops
 
@@ -82,9 +84,14 @@ class SqueezeExcite(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_positive("reduction", reduction, int | float, "a number")
+        _check_positive("reduction", reduction, Real, "a number")
+        _check_positive("output_scale", output_scale, Real, "a number")
         if hidden is not None:
-            _check_positive("hidden", hidden, int, "an integer")
+            _check_positive("hidden", hidden, Integral, "an integer")
+            hidden = int(hidden)
+        if hasattr(reduction, "item"):
+            # numpy's numbers become Python's, which JSON knows.
+            reduction = reduction.item()
         if squeeze not in SQUEEZES:
             raise ValueError(
                 f"`squeeze` is {squeeze!r}, which SqueezeExcite does not know. "
@@ -173,6 +180,8 @@ class SqueezeExcite(keras.layers.Layer):
         return self._gates(inputs)
 
     def call(self, inputs):
+        # Keras casts floats alone, and an image may be of integers.
+        inputs = ops.cast(inputs, self.compute_dtype)
         return inputs * self._gates(inputs)
 
     def compute_output_shape(self, input_shape):
@@ -240,7 +249,8 @@ class SqueezeExcite(keras.layers.Layer):
 
 
 def _check_positive(argument, value, kind, article):
-    if isinstance(value, bool) or not isinstance(value, kind) or value <= 0:
+    number = isinstance(value, kind) and not isinstance(value, bool)
+    if not number or not 0 < value < float("inf"):
         raise ValueError(
             f"`{argument}` is {value!r}. Allowed: {article} greater than 0."
         )

@@ -10,6 +10,7 @@ assigned before everything has been read.
 import contextlib
 import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -20,13 +21,13 @@ import numpy as np
 HEAD = ("fc1", "fc2", "predictions")
 
 
-def load_weights(model, path, skip_head: bool = False) -> None:
+def load_weights(model, path, keep: Iterable[str] = ()) -> None:
     """Loads a `.weights.h5` or `.keras` file into a model.
 
     Args:
         model: a model of this package.
         path: the file.
-        skip_head: whether the layer of the classes keeps its random weights.
+        keep: names of layers that keep the values they have.
 
     Raises:
         ValueError: if there is no such file, it is damaged, or it was saved
@@ -44,10 +45,10 @@ def load_weights(model, path, skip_head: bool = False) -> None:
             for layer, group in _groups(file).items()
             for index, name in zip(group, names.get(layer, group), strict=False)
         }
-        assign(model, arrays, f"The weights file {str(path)!r}", skip_head)
+        assign(model, arrays, f"The weights file {str(path)!r}", keep)
 
 
-def assign(model, arrays, origin: str, skip_head: bool = False) -> None:
+def assign(model, arrays, origin: str, keep: Iterable[str] = ()) -> None:
     """Gives every variable of a model its array, and uses every array.
 
     Args:
@@ -55,23 +56,27 @@ def assign(model, arrays, origin: str, skip_head: bool = False) -> None:
         arrays: `layer/variable` -> array or HDF5 dataset. Those of a
             classifier may be left over if the model has no top.
         origin: what the arrays are, for an error.
-        skip_head: whether the layer of the classes keeps its random weights.
+        keep: names of layers that keep the values they have. They may be
+            missing.
 
     Raises:
         ValueError: if an array is missing, left over or of another shape. The
             model is unchanged then.
     """
+    keep = set(keep)
     wanted = {
         f"{layer.name}/{variable.name}": variable
         for layer in model.layers
+        if layer.name not in keep
         for variable in layer.weights
     }
-    has_top = "predictions/kernel" in wanted
+    if not any(key.startswith("predictions/") for key in wanted):
+        keep.update(HEAD)
     missing = [key for key in wanted if key not in arrays]
     extra = [
         key
         for key in arrays
-        if key not in wanted and (has_top or key.split("/")[0] not in HEAD)
+        if key not in wanted and key.split("/")[0] not in keep
     ]
     if missing and not extra and all("predictions" in key for key in missing):
         raise ValueError(
@@ -84,12 +89,6 @@ def assign(model, arrays, origin: str, skip_head: bool = False) -> None:
             f"{origin} belongs to another network than {model.name}: "
             f"{'; '.join(filter(None, words))}. Nothing was loaded."
         )
-    if skip_head:
-        wanted = {
-            key: variable
-            for key, variable in wanted.items()
-            if not key.startswith("predictions/")
-        }
     # Shapes are compared before anything is read: a header may lie about them.
     for key, variable in wanted.items():
         if tuple(arrays[key].shape) != tuple(variable.shape):
@@ -132,7 +131,14 @@ def classes_in(path) -> int | None:
     """
     with _open(Path(path)) as file:
         head = _groups(file).get("predictions")
-        return None if head is None else int(head["0"].shape[-1])
+        if head is None:
+            return None
+        if "0" not in head or not head["0"].shape:
+            raise ValueError(
+                f"The weights file {str(path)!r} is damaged: its classifier "
+                "has no kernel."
+            )
+        return int(head["0"].shape[-1])
 
 
 def card_in(path) -> dict | None:

@@ -9,7 +9,8 @@ import pytest
 import keras_senet
 from keras_senet.analysis.cost import complexity, table
 from keras_senet.architectures.build import build
-from keras_senet.architectures.table import NETWORKS, plain_twin, variant
+from keras_senet.architectures.table import NETWORKS, plain_twin
+from keras_senet.architectures.variants import variant
 
 # Trainable parameters counted from the authors' prototxts, timm's
 # results-imagenet.csv and osmr's README: network, plain, SE with biases, SE

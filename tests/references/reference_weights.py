@@ -45,3 +45,19 @@ def images(network, size):
     """Two float32 images (2, size, size, 3) in [-2, 2], channels last."""
     rng = np.random.default_rng(zlib.crc32(f"{network}/images/{size}".encode()))
     return rng.uniform(-2.0, 2.0, (2, size, size, 3)).astype(np.float32)
+
+
+def keras_tensor(network, key, shape):
+    """As `tensor`, for a variable of Keras 2 (kernels are HWIO)."""
+    rng = np.random.default_rng(zlib.crc32(f"{network}/{key}".encode()))
+    variable = key.split("/")[-1].split(":")[0]
+    if variable == "moving_variance":
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    if variable == "gamma":
+        return rng.uniform(0.4, 0.8, shape).astype(np.float32)
+    if len(shape) == 1:
+        return (0.1 * rng.standard_normal(shape)).astype(np.float32)
+    fan_in = int(np.prod(shape[:-1]))
+    return (np.sqrt(2.0 / fan_in) * rng.standard_normal(shape)).astype(
+        np.float32
+    )

@@ -159,7 +159,7 @@ def test_unknown_tags_list_the_known_ones():
         ValueError, match=r"'imagenet'.*None, the path .*'cifar10'"
     ):
         build(weights="imagenet")
-    with pytest.raises(ValueError, match=r"'cifar10'.*has for SE-ResNet-50"):
+    with pytest.raises(ValueError, match=r"'cifar10'.*knows for SE-ResNet-50"):
         keras_senet.SEResNet50(weights="cifar10")
 
 
