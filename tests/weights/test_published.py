@@ -381,7 +381,8 @@ def test_verify_weights(
     assert all("404" in error for error in errors.values())
     assert main(["verify-weights", "se_resnet50", "--tag", "imagenet"]) == 0
     assert "loaded" in capsys.readouterr().out
-    assert main(["verify-weights", "*", "--data", str(tmp_path)]) == 2
+    place.rename(place.with_name("cats"))
+    assert main(["verify-weights", "--data", str(tmp_path / "val")]) == 2
     assert "is no class of ImageNet" in capsys.readouterr().err
 
 
