@@ -1,12 +1,11 @@
 """SE blocks in a network that exists, without a change of its outputs."""
 
-import copy
 import difflib
 from typing import NamedTuple
 
 import keras
 
-from keras_senet.architectures.card import DescribedModel
+from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.layers import SqueezeExcite
 
 # Exactly one half at zero, of which `output_scale=2` makes exactly one.
@@ -102,7 +101,7 @@ def add_squeeze_excite(
     }
     # For the layer's own errors, before any work.
     SqueezeExcite(**arguments)
-    graph = _functional(model)
+    graph = functional(model)
     if after is not None:
         return _copy_with_blocks(graph, arguments, after=_known(after, graph))
     for kind in ("Add", "Concatenate"):
@@ -116,40 +115,6 @@ def add_squeeze_excite(
         "which they should go: `after=[...]`, with names that "
         "`model.summary()` shows."
     )
-
-
-def _functional(model):
-    """Returns an uncompiled functional model of the same layers.
-
-    `clone_model` would compile the copy of a compiled model, with an optimizer
-    that knows nothing of the new blocks' weights.
-    """
-    if isinstance(model, keras.Sequential):
-        # Without a graph there are none, and asking raises AttributeError.
-        if not getattr(model, "inputs", None):
-            raise ValueError(
-                f"The Sequential model {model.name} is not built, so that the "
-                "shapes of its feature maps are unknown. Start it with a "
-                "keras.Input or call `model.build(input_shape)` first."
-            )
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    if not _is_functional(model):
-        raise ValueError(
-            f"`model` is {model!r}, whose layers are not known as a graph. "
-            "Allowed: a functional keras.Model or a built keras.Sequential. "
-            "Of a subclassed model, give the functional model inside it, or "
-            "use keras_senet.SqueezeExcite in its `call`."
-        )
-    kind = DescribedModel if isinstance(model, DescribedModel) else keras.Model
-    graph = kind(model.input, model.output, name=model.name)
-    if kind is DescribedModel:
-        graph.card = copy.deepcopy(model.card)
-    return graph
-
-
-def _is_functional(model):
-    # Keras has no public name for the class.
-    return isinstance(model, keras.Model) and isinstance(model, keras.Function)
 
 
 def _known(after, graph):
@@ -189,32 +154,11 @@ def _is(operation, kind):
 
 def _copy_with_blocks(graph, arguments, kind=None, after=()):
     surgery = _Surgery(graph, arguments, kind, after)
-    result = _clone(graph, surgery.copy, surgery.call)
+    result = clone(graph, surgery.copy, surgery.call)
     for layer in graph.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            _copy_state(layer, surgery.copies[id(layer)])
+            copy_state(layer, surgery.copies[id(layer)])
     return result
-
-
-def _clone(graph, clone_function, call_function=None):
-    """`keras.models.clone_model` that keeps the inputs' names and the card."""
-    layers = {
-        id(layer.output): layer
-        for layer in graph.layers
-        if isinstance(layer, keras.layers.InputLayer)
-    }
-    inputs = keras.tree.map_structure(
-        lambda x: _from_config(layers[id(x)]).output, graph.input
-    )
-    clone = keras.models.clone_model(
-        graph,
-        input_tensors=inputs,
-        clone_function=clone_function,
-        call_function=call_function,
-    )
-    if isinstance(graph, DescribedModel):
-        clone.card = graph.card
-    return clone
 
 
 class _Origin(NamedTuple):
@@ -250,7 +194,7 @@ class _Surgery:
         # One memory for the model and those nested in it, so that a layer
         # that both use is one layer in the copy too.
         if id(layer) not in self.copies:
-            self.copies[id(layer)] = _copy(layer, self.copy)
+            self.copies[id(layer)] = copy_layer(layer, self.copy)
         return self.copies[id(layer)]
 
     def call(self, operation, *args, **kwargs):
@@ -375,49 +319,3 @@ def _last(operation, attribute):
         found = (_last(x, attribute) for x in reversed(operation.layers))
         return next(filter(None, found), None)
     return getattr(operation, attribute, None)
-
-
-def _copy(layer, copy_inner):
-    """Returns a new layer or operation of the same configuration."""
-    if _is_functional(layer):
-        return _clone(_functional(layer), copy_inner)
-    if isinstance(layer, keras.Sequential):
-        inputs = [
-            keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
-            for x in getattr(layer, "inputs", ())
-        ]
-        inner = [copy_inner(x) for x in layer.layers]
-        return keras.Sequential([*inputs, *inner], name=layer.name)
-    if isinstance(layer, keras.layers.Lambda):
-        # Keras does not read a lambda from a configuration unasked, and
-        # would lose the names that it uses.
-        return keras.layers.Lambda(
-            layer.function,
-            output_shape=layer._output_shape,
-            mask=layer.mask,
-            arguments=layer.arguments,
-            name=layer.name,
-            dtype=layer.dtype_policy,
-        )
-    return _from_config(layer)
-
-
-def _from_config(layer):
-    clone = type(layer).from_config(layer.get_config())
-    # Some configurations have no name.
-    clone.name = layer.name
-    return clone
-
-
-def _copy_state(layer, clone):
-    pairs = zip(layer._flatten_layers(), clone._flatten_layers(), strict=True)
-    for old, new in pairs:
-        # Not `set_weights`: some layers, such as Normalization, compute from
-        # their variables when these are loaded.
-        store = {}
-        old.save_own_variables(store)
-        new.load_own_variables(store)
-        if new.trainable != old.trainable:
-            new.trainable = old.trainable
-    for old, new in zip(layer.weights, clone.weights, strict=True):
-        new.trainable = old.trainable

@@ -41,7 +41,7 @@ def classification_models(
                 break
         else:
             raise unknown_key(key, network, "classification_models")
-    convolutions, normalisations = _created(network)
+    convolutions, normalisations = created(network)
     translated = {}
     _fill(translated, layers["conv2d"], convolutions, network)
     _fill(
@@ -55,11 +55,16 @@ def classification_models(
     return translated
 
 
-def _created(network):
-    """Names and groups of the convolutions, and names of normalisations.
+def created(network) -> tuple[list[tuple[str, int]], list[str]]:
+    """Returns the layers in the order in which `models/senet.py` creates them.
 
-    In the order in which `models/senet.py` creates them: the projection after
-    the branch, the excitation after the projection.
+    The projection comes after the branch, the excitation after the projection.
+
+    Args:
+        network: the `Network`.
+
+    Returns:
+        Names and groups of the convolutions, and names of the normalisations.
     """
     stem = ["conv1"]
     if network.stem == "deep":
