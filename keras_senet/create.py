@@ -83,7 +83,7 @@ def create(
         classes = saved or network.classes
     keep = []
     if saved not in (None, classes):
-        if source.dialect == "keras" and source.measured is None:
+        if source.dialect == "keras" and not source.shipped:
             raise ValueError(
                 f"The weights file {source.tag!r} holds {saved} classes, and "
                 f"`classes` is {classes}. Give `classes={saved}`, or "

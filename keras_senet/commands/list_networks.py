@@ -75,42 +75,49 @@ def _show_networks(rows):
 
 
 def _weights(names):
-    from pathlib import Path
+    from keras_senet.weights import sources
 
+    return [
+        _row(source)
+        for name in names
+        for source in sources.SOURCES
+        if source.network.name == name
+    ]
+
+
+def _row(source):
     from keras_senet.architectures.table import NETWORKS
     from keras_senet.weights import sources, store
 
-    rows = []
-    for name in names:
-        for source in sources.SOURCES:
-            if source.network.name != name:
-                continue
-            shipped = isinstance(source.file, Path)
-            rows.append(
-                {
-                    "network": name,
-                    "tag": source.tag,
-                    "top1": (source.published or source.measured)["top1"],
-                    "top5": (source.published or {}).get("top5"),
-                    "input_size": source.input_size,
-                    "crop": source.crop,
-                    "interpolation": source.interpolation,
-                    "graph": sources.differences(
-                        NETWORKS[name], source.network, sources.GEOMETRY
-                    ),
-                    "verified_by": "shipped with the package"
-                    if shipped
-                    else store.trust(source.file),
-                    "file": source.file.name if shipped else source.file.file,
-                    "url": None
-                    if shipped
-                    else store.published_url(source.file),
-                    "licence": source.licence,
-                    "origin": source.origin,
-                    "citation": source.citation,
-                }
-            )
-    return rows
+    row = {
+        "network": source.network.name,
+        "tag": source.tag,
+        "top1": (source.published or source.measured)["top1"],
+        "top5": (source.published or {}).get("top5"),
+        "input_size": source.input_size,
+        "crop": source.crop,
+        "interpolation": source.interpolation,
+        "graph": sources.differences(
+            NETWORKS[source.network.name], source.network, sources.GEOMETRY
+        ),
+        "verified_by": "shipped with the package",
+        "file": str(source.file),
+        "licence": source.licence,
+        "origin": source.origin,
+        "citation": source.citation,
+    }
+    if source.shipped:
+        return row
+    remote = source.file
+    digest = f"{remote.algorithm}:{remote.digest}" if remote.digest else None
+    return {
+        **row,
+        "verified_by": store.trust(remote),
+        "file": remote.file,
+        "url": store.published_url(remote),
+        "size": remote.size,
+        "hash": digest,
+    }
 
 
 def _show_weights(rows):

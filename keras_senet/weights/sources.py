@@ -85,6 +85,11 @@ class Source:
         return store.fetch(file) if isinstance(file, RemoteFile) else file
 
     @property
+    def shipped(self) -> bool:
+        """Whether the file is in the package."""
+        return isinstance(self.file, Path) and self.file.parent == FILES
+
+    @property
     def hub_name(self) -> str | None:
         """Its name at timm, such as `"seresnet50.ra2_in1k"`."""
         hub = getattr(self.file, "hub", None)
@@ -103,7 +108,7 @@ class Source:
     @property
     def measured(self) -> dict | None:
         """What the script that made a shipped file wrote beside it."""
-        if isinstance(self.file, RemoteFile) or self.file.parent != FILES:
+        if not self.shipped:
             return None
         report = self.file.with_name(f"{self.file.name.split('.')[0]}.json")
         return json.loads(report.read_text())["measured"]
