@@ -20,6 +20,7 @@ PUBLIC = [
     keras_senet.SqueezeExcite,
     keras_senet.layers.BatchNormalization,
     keras_senet.layers.ChannelShuffle,
+    keras_senet.layers.GroupedConv2D,
     keras_senet.list_models,
     keras_senet.create_model,
     keras_senet.preprocess_input,

@@ -5,7 +5,11 @@ import math
 from keras import initializers, layers
 
 from keras_senet.architectures.table import Network
-from keras_senet.layers import BatchNormalization, SqueezeExcite
+from keras_senet.layers import (
+    BatchNormalization,
+    GroupedConv2D,
+    SqueezeExcite,
+)
 
 
 class Blocks:
@@ -46,7 +50,8 @@ class Blocks:
         before when the stride is 2 and the size is even.
         """
         x, padding = self._pad_half(x, size, strides, padding, name)
-        return layers.Conv2D(
+        convolution = GroupedConv2D if groups > 1 else layers.Conv2D
+        return convolution(
             filters,
             size,
             strides=strides,
