@@ -26,6 +26,9 @@ def pair(**arguments):
         ((1, 1, 1, 4), {}),
         ((8, 5, 6, 4), {"dtype": "float64"}),
         ((8, 5, 6, 4), {"dtype": "mixed_float16"}),
+        ((8, 5, 6, 4), {"dtype": "mixed_bfloat16"}),
+        ((8, 4, 5, 6), {"axis": 1, "dtype": "mixed_bfloat16"}),
+        ((8, 5, 6, 4), {"epsilon": 1e-7}),
     ],
 )
 def test_trains_and_infers_as_keras(shape, arguments, rng):
