@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         status = args.run(args)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return status
     except (BrokenPipeError, SystemExit):
         # Whoever read the output (`head`) has gone; that is no failure. rich

@@ -10,6 +10,7 @@ import keras
 from keras_senet.architectures.build import build
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.architectures.table import Network
+from keras_senet.architectures.variants import from_record
 from keras_senet.layers import SqueezeExcite
 from keras_senet.weights import sources
 from keras_senet.weights.convert import translate
@@ -108,10 +109,17 @@ def create(
             core = keras.Model(input_tensor, model.output)
         if arrays is None:
             # Without its classifier the smaller file will do.
-            path = source.fetch(with_classifier and not keep)
-            arrays = _read(source, path, network)
+            whole = with_classifier and not keep
+            path = source.fetch(whole)
+            try:
+                arrays = _read(source, path, network)
+            except ValueError:
+                # Nobody has said what its bytes should be: the next try
+                # downloads it anew.
+                source.forget(whole)
+                raise
         _assign(core, source, arrays, keep)
-        _describe(model.card, source)
+        _describe(model.card, source, with_classifier and not keep)
         # The accuracy is that of the whole classifier on images prepared so.
         if with_classifier and not keep and own_normalization:
             model.card.published = source.published
@@ -139,15 +147,25 @@ def _settle(network, weights, given):
         return weights
     # A string is a tag unless it looks like a file.
     text = os.fspath(weights) if isinstance(weights, os.PathLike) else weights
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not text:
         raise ValueError(
             f"`weights` is {weights!r}. Allowed: None, a tag, or the path of a "
             ".weights.h5 or .keras file."
         )
-    looks_like_file = text.endswith((".h5", ".keras")) or os.sep in text
+    suffixes = (".h5", ".keras", ".safetensors", ".caffemodel", ".pth")
+    looks_like_file = text.endswith(suffixes) or os.sep in text
     if not looks_like_file and not isinstance(weights, os.PathLike):
         return sources.find(network, text, given)
+    if text.endswith((".safetensors", ".caffemodel", ".pth", ".pt", ".bin")):
+        raise ValueError(
+            f"`weights` is {text!r}, a file of another project. Read it with "
+            "`keras_senet.from_timm` or `keras_senet.convert_weights`, or "
+            "convert it first: keras-senet convert FILE --model NAME --out "
+            "NAME.weights.h5 (pickles are never opened)."
+        )
     card = card_in(text) or {}
+    if card.get("record"):
+        network = _saved_network(network, card["record"], given, text)
     pair = card.get("normalization")
     return Source(
         network=network,
@@ -156,6 +174,39 @@ def _settle(network, weights, given):
         file=Path(text),
         normalization=(pair["mean"], pair["std"]) if pair else None,
     )
+
+
+def _saved_network(network, record, given, path):
+    """The record of a file, if it is the network asked for.
+
+    Like a tag, a file brings the geometry that the user has not set.
+    """
+    try:
+        saved = from_record(record)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The weights file {path!r} is damaged: it does not say which "
+            "network it is of."
+        ) from error
+    free = [key for key in sources.GEOMETRY if key not in given]
+    wanted = dataclasses.replace(
+        network,
+        dropout=saved.dropout,
+        **{key: getattr(saved, key) for key in free},
+    )
+    if network.se and saved.se and "output_scale" not in given:
+        scale = saved.se.output_scale
+        se = dataclasses.replace(network.se, output_scale=scale)
+        wanted = dataclasses.replace(wanted, se=se)
+    if wanted != saved:
+        words = sources.differences(saved, wanted, (*given, *sources.GEOMETRY))
+        raise ValueError(
+            f"The weights file {path!r} belongs to another network than "
+            f"{network.title} as it is here"
+            f"{f' ({words})' if words else f', to {saved.title}'}. Build it "
+            "as it was, or give another file. Nothing was loaded."
+        )
+    return wanted
 
 
 def _read(source, path, network):
@@ -202,17 +253,16 @@ def _assign(model, source, arrays, keep):
         assign(model, arrays, f"The file of weights={source.tag!r}", keep)
 
 
-def _describe(card, source):
+def _describe(card, source, whole):
     card.weights = source.tag
     card.licence = source.licence
     card.origin = source.origin
     if source.origin:
         card.crop = source.crop
         card.interpolation = source.interpolation
-    names = (
-        (card_in(source.file) or {}).get("class_names")
-        if isinstance(source.file, Path)
-        else None
-    )
-    if names and card.class_names:
-        card.class_names = names
+    elif whole:
+        # What a saved model says of itself.
+        saved = card_in(source.file) or {}
+        for key in ("class_names", "crop", "interpolation", "licence"):
+            if key in saved:
+                setattr(card, key, saved[key])

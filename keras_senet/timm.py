@@ -1,7 +1,6 @@
 """Networks by the names of timm."""
 
 import difflib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,7 +139,7 @@ def _find(architecture, tag):
 
 def _local(row, architecture, name, path):
     """The source of a local file, described as far as the table knows it."""
-    if not str(os.fspath(path)).endswith(".safetensors"):
+    if not str(path).endswith(".safetensors"):
         raise ValueError(
             f"`path` is {str(path)!r}. Allowed: a .safetensors file. "
             "`keras_senet.convert_weights` reads HDF5 and Caffe; pickles "
@@ -161,5 +160,9 @@ def _local(row, architecture, name, path):
         dialect="torch",
         file=Path(path),
         file_without_top=None,
-        origin=row.origin or f"{name}, a local file",
+        # Nobody has said that this file is the published one.
+        top1=None,
+        top5=None,
+        licence=None,
+        origin=f"{name}, a local file",
     )

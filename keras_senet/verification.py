@@ -23,6 +23,8 @@ def find_labelled(folder: str | Path) -> list[Path]:
     Raises:
         ValueError: if there are none, or a folder is no class of ImageNet's.
     """
+    if not Path(folder).is_dir():
+        raise ValueError(f"There is no folder {str(folder)!r}.")
     images = find_images([folder])
     unknown = {path.parent.name for path in images} - set(wordnet_ids())
     if unknown:

@@ -1,6 +1,8 @@
 """Models that describe themselves."""
 
 import dataclasses
+import json
+import os
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
@@ -54,20 +56,29 @@ class Card:
             ValueError: for a size, crop, interpolation or normalization that
                 is none.
         """
-        sizes = self.input_size
+        sizes, names = self.input_size, self.class_names
         allowed = None
         if (
             not isinstance(sizes, (tuple, list))
             or len(sizes) != 2
-            or not all(isinstance(n, Integral) and n > 0 for n in sizes)
+            or not all(isinstance(n, Integral) and 0 < n < 1e5 for n in sizes)
         ):
             allowed = "input_size", "a pair (height, width) of pixels"
-        elif not isinstance(self.crop, Real) or not 0 < self.crop <= 1:
-            allowed = "crop", "a number greater than 0 and at most 1"
+        elif not isinstance(self.crop, Real) or not 0.1 <= self.crop <= 1:
+            allowed = "crop", "a number from 0.1 to 1"
         elif self.interpolation not in ("bilinear", "bicubic"):
             allowed = "interpolation", "'bilinear' or 'bicubic'"
-        elif not {"mean", "std"} <= set(self.normalization):
-            allowed = "normalization", "{'mean': [...], 'std': [...]}"
+        elif self.data_format not in ("channels_last", "channels_first"):
+            allowed = "data_format", "'channels_last' or 'channels_first'"
+        elif not _is_normalization(self.normalization):
+            allowed = (
+                "normalization",
+                "{'mean': [numbers], 'std': [numbers greater than 0]}",
+            )
+        elif isinstance(names, (str, bytes, dict)) or (
+            names is not None and not hasattr(names, "__len__")
+        ):
+            allowed = "class_names", "None or a list of names"
         if allowed:
             raise ValueError(
                 f"`card.{allowed[0]}` is {getattr(self, allowed[0])!r}. "
@@ -103,6 +114,18 @@ class Card:
         return "\n".join(f"{key}: {value}" for key, value in facts.items())
 
 
+def _is_normalization(value):
+    if not isinstance(value, dict) or not {"mean", "std"} <= value.keys():
+        return False
+    parts = (value["mean"], value["std"])
+    return all(
+        isinstance(part, (list, tuple))
+        and part
+        and all(isinstance(number, Real) for number in part)
+        for part in parts
+    ) and all(number > 0 for number in parts[1])
+
+
 @keras.saving.register_keras_serializable("keras_senet")
 class DescribedModel(keras.Model):
     """A functional model with a card that survives `.keras`.
@@ -113,6 +136,20 @@ class DescribedModel(keras.Model):
     """
 
     card: Card | None = None
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves the model, once its card is known to be whole."""
+        if self.card is not None:
+            json.dumps(self.card.to_dict())
+        return super().save(filepath, *args, **kwargs)
+
+    def save_weights(self, filepath, *args, **kwargs):
+        """Saves the weights, and which network they are of."""
+        super().save_weights(filepath, *args, **kwargs)
+        if self.card is not None and os.fspath(filepath).endswith(".h5"):
+            from keras_senet.weights.load import write_record
+
+            write_record(filepath, self.card.record)
 
     def get_config(self):
         config = super().get_config()
@@ -126,7 +163,8 @@ class DescribedModel(keras.Model):
         card = config.pop("card", None)
         model = super().from_config(config, custom_objects=custom_objects)
         if card is not None:
-            card["input_size"] = tuple(card["input_size"])
+            if "input_size" in card:
+                card["input_size"] = tuple(card["input_size"])
             # A later version of this package may know more of a model.
             known = {field.name for field in dataclasses.fields(Card)}
             model.card = Card(**{k: v for k, v in card.items() if k in known})

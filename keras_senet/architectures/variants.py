@@ -66,7 +66,7 @@ def variant(network: Network, **changes) -> Network:
         _check(network, key, value)
     se_fields = [f.name for f in dataclasses.fields(SqueezeExcitation)]
     frozen = {
-        key: tuple(value) if isinstance(value, list) else value
+        key: _freeze(value) if isinstance(value, (list, tuple)) else value
         for key, value in changes.items()
     }
     if frozen.get("se_stages") == network.stages:
@@ -150,4 +150,6 @@ def from_record(record: dict) -> Network:
 
 def _freeze(value):
     """JSON has lists where a record has tuples."""
-    return tuple(map(_freeze, value)) if isinstance(value, list) else value
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_freeze, value))
+    return value.item() if hasattr(value, "item") else value

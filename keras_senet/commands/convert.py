@@ -4,6 +4,7 @@ Reads .safetensors (timm, torchvision), .h5 (keras.applications,
 classification_models) and .caffemodel (the authors) files.
 """
 
+import tempfile
 from pathlib import Path
 
 
@@ -36,6 +37,8 @@ def run(args) -> int:
             f"--out is {args.out!r}. Allowed: a name that ends in .weights.h5 "
             "(weights alone) or .keras (the whole model)."
         )
+    if out.is_dir():
+        raise ValueError(f"--out is {args.out!r}, which is a folder.")
     if not out.parent.is_dir():
         raise ValueError(
             f"--out is {args.out!r}, and there is no folder "
@@ -45,15 +48,14 @@ def run(args) -> int:
     import keras_senet
     from keras_senet.architectures.variants import keywords
 
-    partial = out.with_name(f"partial-{out.name}")
-    try:
+    # A folder of its own, so that no file of the user's is in the way.
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        partial = Path(folder) / out.name
         if args.out.endswith(".keras"):
             model.save(partial)
         else:
             model.save_weights(partial)
         partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
     record = model.card.record
     graph = [
         f"{key}={record[key]!r}"

@@ -4,6 +4,7 @@ Nothing here unpickles: a pickle runs code when it is opened. A header that
 claims more than its file holds is refused before anything is allocated for it.
 """
 
+import os
 from pathlib import Path
 
 import h5py
@@ -23,6 +24,8 @@ def read_arrays(path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: if there is no such file, it is damaged or of another kind.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"`path` is {path!r}. Allowed: the path of a file.")
     path = Path(path)
     if not path.is_file():
         raise ValueError(
@@ -40,7 +43,15 @@ def read_arrays(path) -> dict[str, np.ndarray]:
         )
     try:
         return reader(path)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"The weights file {str(path)!r} is damaged, or no "
             f"{path.suffix} file: {error}. Nothing was loaded."
@@ -64,7 +75,7 @@ def _keras_h5(path):
     arrays = {}
     with h5py.File(path, "r") as file:
         # A whole model has its weights in a group of this name.
-        root = file.get("model_weights", file)
+        root = dict(_children(file)).get("model_weights", file)
         left = path.stat().st_size
         for layer, group in _children(root):
             for name, dataset in _datasets(group):
@@ -113,6 +124,8 @@ def _caffemodel(path):
         raise ValueError("it has no layers of the form that caffe.proto names")
     arrays = {}
     for layer in message.layer:
+        if len(layer.blobs) > 8:
+            raise ValueError(f"{layer.name} has {len(layer.blobs)} blobs")
         for number, blob in enumerate(layer.blobs):
             data = np.frombuffer(b"".join(blob.data), "<f4")
             shape = blob.shape.dim or (
@@ -121,7 +134,10 @@ def _caffemodel(path):
                 blob.height,
                 blob.width,
             )
-            arrays[f"{layer.name}:{number}"] = data.reshape(tuple(shape))
+            key = f"{layer.name}:{number}"
+            if key in arrays or min(shape, default=0) < 0:
+                raise ValueError(f"it has {key} twice, or in a shape below 0")
+            arrays[key] = data.reshape(tuple(shape))
     return arrays
 
 

@@ -36,7 +36,7 @@ def translate(
     dialect = dialect or _dialect(Path(path).suffix, arrays, network)
     try:
         return DIALECTS[dialect](arrays, network), dialect
-    except ValueError as error:
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"The weights file {str(path)!r} can't be read: {error}"
         ) from error

@@ -8,6 +8,7 @@ assigned before everything has been read.
 """
 
 import contextlib
+import dataclasses
 import json
 import zipfile
 from collections.abc import Iterable
@@ -17,8 +18,14 @@ import h5py
 import ml_dtypes
 import numpy as np
 
+from keras_senet.architectures.card import Card
+
 # The layers of a classifier, absent from a model without top.
 HEAD = ("fc1", "fc2", "predictions")
+# The attribute of a .weights.h5 file that says which network it is of.
+RECORD = "keras_senet_record"
+# What h5py and zipfile raise for files that are not what they claim.
+DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError)
 
 
 def load_weights(model, path, keep: Iterable[str] = ()) -> None:
@@ -40,11 +47,24 @@ def load_weights(model, path, keep: Iterable[str] = ()) -> None:
             layer.name: [variable.name for variable in layer.weights]
             for layer in model.layers
         }
-        arrays = {
-            f"{layer}/{name}": group[index]
-            for layer, group in _groups(file).items()
-            for index, name in zip(group, names.get(layer, group), strict=False)
-        }
+        arrays = {}
+        for layer, group in _groups(file).items():
+            known = names.get(layer, sorted(group))
+            if (
+                sorted(group, key=str)
+                != sorted(map(str, range(len(known))), key=str)
+                and layer in names
+            ):
+                raise ValueError(
+                    f"The weights file {str(path)!r} has {len(group)} arrays "
+                    f"({', '.join(sorted(group))}) of {layer}, and "
+                    f"{model.name} has {len(known)}. Is it of another "
+                    "network, such as one of keras.applications? Nothing was "
+                    "loaded."
+                )
+            for index, name in enumerate(known):
+                key = name if layer not in names else str(index)
+                arrays[f"{layer}/{name}"] = _own_dataset(group, key)
         assign(model, arrays, f"The weights file {str(path)!r}", keep)
 
 
@@ -97,17 +117,45 @@ def assign(model, arrays, origin: str, keep: Iterable[str] = ()) -> None:
                 f"{tuple(arrays[key].shape)}, {model.name} in "
                 f"{tuple(variable.shape)}. Nothing was loaded."
             )
-    values = {key: _floats(arrays[key]) for key in wanted}
+    values = {key: _floats(key, arrays[key], origin) for key in wanted}
     for key, variable in wanted.items():
         variable.assign(values[key])
 
 
-def _floats(array):
+def _floats(key, array, origin):
     values = np.asarray(array)
-    if values.dtype.kind == "V":
+    if values.dtype == "V2":
         # HDF5 has no bfloat16: Keras writes its bits and says so beside them.
         values = values.view(ml_dtypes.bfloat16)
-    return values if values.dtype == "float64" else values.astype("float32")
+    if values.dtype.kind != "f" and values.dtype != ml_dtypes.bfloat16:
+        raise ValueError(
+            f"{origin} holds {key} as {values.dtype}. Allowed: floating-point "
+            "numbers. Nothing was loaded."
+        )
+    values = values if values.dtype == "float64" else values.astype("float32")
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{origin} holds {key} with values that are no finite numbers. "
+            "Nothing was loaded."
+        )
+    return values
+
+
+def _own_dataset(group, name):
+    """An array of a file, which must lie in that file."""
+    link = group.get(name, getlink=True)
+    item = group[name] if isinstance(link, h5py.HardLink) else None
+    if (
+        not isinstance(item, h5py.Dataset)
+        or item.external
+        or item.is_virtual
+        or item.shape is None
+    ):
+        raise ValueError(
+            f"The weights file is damaged: {group.name}/{name} is no array "
+            "in it. Nothing was loaded."
+        )
+    return item
 
 
 def _some(words, keys):
@@ -138,42 +186,85 @@ def classes_in(path) -> int | None:
                 f"The weights file {str(path)!r} is damaged: its classifier "
                 "has no kernel."
             )
-        return int(head["0"].shape[-1])
+        kernel = _own_dataset(head, "0")
+        if kernel.nbytes > Path(path).stat().st_size * 100:
+            raise ValueError(
+                f"The weights file {str(path)!r} is damaged: its classifier "
+                "claims more than the file can hold."
+            )
+        return int(kernel.shape[-1])
 
 
 def card_in(path) -> dict | None:
-    """Returns the card of a saved model.
+    """Returns what a saved model or a file of weights says of itself.
 
     Args:
-        path: a `.keras` file; other files have no card.
+        path: a `.keras` or `.weights.h5` file.
 
     Returns:
-        The fields of its `Card`, or `None`.
+        The fields of the `Card` of a model, or of weights the `record` alone;
+        `None` if the file says nothing.
 
     Raises:
         ValueError: if the file is damaged.
     """
     path = Path(path)
-    if path.suffix != ".keras" or not path.is_file():
-        return None
+    if path.suffix != ".keras":
+        with _open(path) as file:
+            record = file.attrs.get(RECORD)
+            return {"record": json.loads(record)} if record else None
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > 1 << 26:
+                raise ValueError("its configuration is too long")
             config = json.loads(archive.read("config.json"))
-        return config["config"].get("card")
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        card = config["config"].get("card")
+        if card is not None:
+            known = {field.name for field in dataclasses.fields(Card)}
+            card = {key: card[key] for key in card.keys() & known}
+            Card(**card).check()
+        return card
+    except FileNotFoundError:
+        raise ValueError(_absent(path)) from None
+    except (
+        *DAMAGE,
+        RecursionError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"The model file {str(path)!r} is damaged, or no file of Keras: "
             f"{error}. Nothing was loaded."
         ) from error
 
 
+def write_record(path, record: dict) -> None:
+    """Notes in a file of weights which network they are of.
+
+    Args:
+        path: a `.weights.h5` file.
+        record: the record of the network, as a card has it.
+    """
+    with h5py.File(path, "a") as file:
+        file.attrs[RECORD] = json.dumps(record)
+
+
+def _absent(path):
+    return (
+        f"The weights file {str(path)!r} does not exist. Give the path of "
+        "a .weights.h5 or .keras file."
+    )
+
+
 @contextlib.contextmanager
 def _open(path):
-    if not path.is_file():
-        raise ValueError(
-            f"The weights file {str(path)!r} does not exist. Give the path of "
-            "a .weights.h5 or .keras file."
-        )
+    try:
+        there = path.is_file()
+    except OSError:
+        # Such as a name that is too long.
+        there = False
+    if not there:
+        raise ValueError(_absent(path))
     try:
         with contextlib.ExitStack() as stack:
             source = path
@@ -181,7 +272,7 @@ def _open(path):
                 archive = stack.enter_context(zipfile.ZipFile(path))
                 source = stack.enter_context(archive.open("model.weights.h5"))
             yield stack.enter_context(h5py.File(source, "r"))
-    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+    except (*DAMAGE, zipfile.BadZipFile) as error:
         raise ValueError(
             f"The weights file {str(path)!r} is damaged, or no weights file "
             f"of Keras: {error}. Nothing was loaded."
@@ -197,7 +288,10 @@ def _groups(file):
         # dropout's seed generator).
         parts = key.split("/")
         if len(parts) == 3 and parts[2] == "vars" and len(item):
-            groups[str(item.attrs.get("name", key))] = item
+            name = str(item.attrs.get("name", key))
+            if name in groups:
+                raise KeyError(f"it has the layer {name} twice")
+            groups[name] = item
 
     file.visititems(visit)
     return groups

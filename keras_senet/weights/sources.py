@@ -84,6 +84,18 @@ class Source:
             file = self.file_without_top
         return store.fetch(file) if isinstance(file, RemoteFile) else file
 
+    def forget(self, include_top: bool = True) -> None:
+        """Removes a downloaded file whose hash nobody has published.
+
+        Args:
+            include_top: as for `fetch`.
+        """
+        file = self.file
+        if not include_top and self.file_without_top:
+            file = self.file_without_top
+        if isinstance(file, RemoteFile):
+            store.forget(file)
+
     @property
     def shipped(self) -> bool:
         """Whether the file is in the package."""
@@ -212,7 +224,7 @@ def find(network: Network, tag: str, given: tuple[str, ...] = ()) -> Source:
         source = _backbone(network, given)
         if source:
             return source
-        raise ValueError(_no_backbone(network))
+        raise ValueError(_no_backbone(network, given))
     unchanged = [s for s in SOURCES if s.network.name == network.name]
     for source in unchanged:
         if source.tag == tag:
@@ -324,7 +336,7 @@ def _backbone(network, given):
     return None
 
 
-def _no_backbone(network):
+def _no_backbone(network, given):
     if network.se is None:
         return (
             f"weights={BACKBONE!r} are for networks with SE blocks, and "
@@ -337,7 +349,7 @@ def _no_backbone(network):
             f"and `excitation` is {network.se.excitation!r}. Allowed: "
             "'sigmoid' and 'hard_sigmoid'."
         )
-    if network.se.output_scale not in (1, 2):
+    if "output_scale" in given and network.se.output_scale != 2:
         return (
             f"weights={BACKBONE!r} need `output_scale=2`, at which a gate "
             f"starts at exactly one; it is {network.se.output_scale!r}."

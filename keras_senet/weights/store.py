@@ -60,7 +60,13 @@ def cache_folder() -> Path:
         The folder that `KERAS_SENET_HOME` names, else `~/.cache/keras_senet`.
     """
     named = os.environ.get("KERAS_SENET_HOME") or "~/.cache/keras_senet"
-    return Path(named).expanduser()
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"KERAS_SENET_HOME is {named!r}, and there is no such home folder. "
+            "Give the path of a folder."
+        ) from error
 
 
 def trust(remote: RemoteFile) -> str:
@@ -121,6 +127,19 @@ def fetch(remote: RemoteFile) -> Path:
             f"{_by_hand(remote, path)}"
         ) from error
     return path
+
+
+def forget(remote: RemoteFile) -> None:
+    """Removes a file from the cache that only its first use vouches for.
+
+    Args:
+        remote: the file.
+    """
+    path = _path(remote)
+    if _record(remote, path)[1] == "first use":
+        for one in (path, _record_path(path)):
+            with contextlib.suppress(OSError):
+                one.unlink(missing_ok=True)
 
 
 def _path(remote):

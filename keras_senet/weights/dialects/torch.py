@@ -84,6 +84,8 @@ def torch(arrays: dict[str, np.ndarray], network) -> dict[str, np.ndarray]:
         variable = _variable(layer, suffix) if layer else None
         if variable is None:
             raise unknown_key(key, network, "torch")
+        if variable in translated:
+            raise ValueError(f"It has two arrays for {variable}, one is {key}.")
         array = np.asarray(array)
         if layer in ("fc1", "fc2") and array.ndim == 4:
             # timm has them as convolutions. Keras flattens rows, columns,
