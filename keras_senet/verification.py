@@ -75,4 +75,13 @@ def verify(source: Source, images: list[Path] | None = None) -> dict:
             result["images"] += 1
             hits += predicted[0][0] == path.parent.name
         result["measured"] = hits / max(1, result["images"])
+        distance = abs(result["measured"] - result["published"])
+        # Below a thousand images chance alone may be as large.
+        if result["images"] >= 1000 and distance > 0.02:
+            result["error"] = (
+                f"weights={source.tag!r} of {source.network.title} score "
+                f"{result['measured']:.2%} on {result['images']} images, and "
+                f"{result['published']:.2%} was published. The file, the graph "
+                "or the images are not what they should be."
+            )
     return result

@@ -85,6 +85,20 @@ class Card:
                 f"Allowed: {allowed[1]}."
             )
 
+    def changed(self) -> str:
+        """Returns in words what the network has that it has not by default.
+
+        Returns:
+            Text such as `reduction=4 (not 16)`, or nothing.
+        """
+        from keras_senet.architectures.table import NETWORKS
+        from keras_senet.architectures.variants import differences, from_record
+
+        if self.network not in NETWORKS or not self.record:
+            return ""
+        record = from_record(self.record)
+        return differences(NETWORKS[self.network], record)
+
     def to_dict(self) -> dict:
         """Returns the facts as JSON has them.
 
@@ -108,6 +122,9 @@ class Card:
         """One line a fact, without the record and long lists of names."""
         facts = dataclasses.asdict(self)
         del facts["record"]
+        changed = self.changed()
+        if changed:
+            facts["changed"] = changed
         names = self.class_names
         if names and len(names) > 10:
             facts["class_names"] = f"{len(names)}: {', '.join(names[:3])}, …"
@@ -141,6 +158,13 @@ class DescribedModel(keras.Model):
         """Saves the model, once its card is known to be whole."""
         if self.card is not None:
             json.dumps(self.card.to_dict())
+            names, shape = self.card.class_names, self.output_shape
+            classes = shape[-1] if isinstance(shape, tuple) else None
+            if names is not None and len(names) != classes:
+                raise ValueError(
+                    f"`card.class_names` has {len(names)} names, and the model "
+                    f"{classes} outputs. Give one name per class, or None."
+                )
         return super().save(filepath, *args, **kwargs)
 
     def save_weights(self, filepath, *args, **kwargs):

@@ -4,6 +4,7 @@ Imports no Keras.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from keras_senet.architectures.table import Network, SqueezeExcitation
 
@@ -130,6 +131,32 @@ def _check(network, key, value):
 
 def _positive(value, kind):
     return isinstance(value, kind) and not isinstance(value, bool) and value > 0
+
+
+def differences(
+    expected: Network, network: Network, ignored: Iterable[str] = ()
+) -> str:
+    """Returns in words what one record has and another has not.
+
+    Args:
+        expected: a record.
+        network: another.
+        ignored: names of fields that don't count.
+
+    Returns:
+        Text such as `reduction=4 (not 16)`.
+    """
+    words = []
+    pairs = [(expected, network)]
+    if expected.se and network.se:
+        pairs.append((expected.se, network.se))
+    ignored = {"name", "title", "se", "dropout", *ignored}
+    for left, right in pairs:
+        for key, value in vars(right).items():
+            other = getattr(left, key)
+            if key not in ignored and value != other:
+                words.append(f"{key}={value!r} (not {other!r})")
+    return ", ".join(words)
 
 
 def from_record(record: dict) -> Network:

@@ -34,6 +34,12 @@ def run(args) -> int:
         if args.weights
         else (_networks(names), _show_networks)
     )
+    if args.weights and not rows:
+        raise ValueError(
+            f"No weights of the networks that match {args.pattern!r} were "
+            f"ever published. `keras-senet list {args.pattern}` shows whether "
+            "their plain twins' weights can be had (imagenet-backbone)."
+        )
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -60,12 +66,16 @@ def _networks(names):
 
 
 def _show_networks(rows):
-    output = table("network", "", ">parameters", ">multiply-adds", ">input")
+    # The titles are left out where they would fold the columns beside them.
+    wide = console().width >= 100
+    titles = ("network", "") if wide else ("network",)
+    output = table(*titles)
+    for title in ("parameters", "multiply-adds", "input"):
+        output.add_column(title, justify="right", no_wrap=True)
     output.add_column("weights", overflow="fold")
     for row in rows:
         output.add_row(
-            row["name"],
-            row["title"],
+            *((row["name"], row["title"]) if wide else (row["name"],)),
             f"{row['parameters']:,}",
             f"{row['multiply_adds'] / 1e6:,.0f} M",
             f"{row['input_size']} px",
@@ -121,20 +131,29 @@ def _row(source):
 
 
 def _show_weights(rows):
-    output = table(
-        "network", "tag", ">top-1", ">size", "licence", "verified by"
-    )
-    output.add_column("graph", overflow="fold")
-    output.add_column("origin", overflow="fold")
+    output = table("network")
+    output.add_column("tag", no_wrap=True)
+    output.add_column("top-1", justify="right", no_wrap=True)
+    output.add_column("size", justify="right", no_wrap=True)
+    output.add_column("verified by", overflow="fold")
+    wide = console().width >= 150
+    if wide:
+        output.add_column("licence", no_wrap=True)
+        output.add_column("graph", overflow="fold")
+        output.add_column("origin", overflow="fold")
+    else:
+        output.caption = (
+            "licence, graph and origin: a wider terminal, or --json"
+        )
     for row in rows:
-        output.add_row(
+        cells = [
             row["network"],
             row["tag"],
             f"{row['top1']:.2%}",
             f"{row['input_size']}",
-            row["licence"],
             row["verified_by"],
-            row["graph"] or "-",
-            row["origin"],
-        )
+        ]
+        if wide:
+            cells += [row["licence"], row["graph"] or "-", row["origin"]]
+        output.add_row(*cells)
     return output

@@ -15,7 +15,7 @@ def console(stderr: bool = False):
     found = Console(stderr=stderr)
     if not found.is_terminal:
         # Into a file or a pipe: lines are not folded at 80 columns.
-        found = Console(stderr=stderr, width=200)
+        found = Console(stderr=stderr, width=500)
     return found
 
 
@@ -24,7 +24,7 @@ def table(*columns: str):
 
     Args:
         *columns: titles; a column whose title starts with > is set flush
-            right.
+            right. The first is never folded.
 
     Returns:
         A `rich.table.Table`.
@@ -33,10 +33,11 @@ def table(*columns: str):
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
+    for number, column in enumerate(columns):
         made.add_column(
             column.removeprefix(">"),
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
+            no_wrap=number == 0,
         )
     return made

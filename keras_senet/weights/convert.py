@@ -1,14 +1,17 @@
 """Files of other projects into the networks of this one."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from keras_senet.architectures.table import Network
-from keras_senet.architectures.variants import from_record
+from keras_senet.architectures.variants import from_record, keywords
 from keras_senet.weights.containers import read_arrays
-from keras_senet.weights.dialects import DIALECTS
+from keras_senet.weights.dialects import DIALECTS, GEOMETRY
 from keras_senet.weights.load import assign, load_weights
+
+logger = logging.getLogger("keras_senet")
 
 
 def translate(
@@ -91,5 +94,21 @@ def convert_weights(path, model, dialect: str | None = None) -> None:
     if str(path).endswith((".weights.h5", ".keras")):
         load_weights(model, path)
         return
-    arrays, _ = translate(path, from_record(card.record), dialect)
+    network = from_record(card.record)
+    arrays, dialect = translate(path, network, dialect)
     assign(model, arrays, f"The weights file {str(path)!r}")
+    card.weights = str(path)
+    trained = GEOMETRY.get(dialect, {})
+    words = [
+        f"{key}={value!r} (here {getattr(network, key)!r})"
+        for key, value in trained.items()
+        if key in keywords(network) and getattr(network, key) != value
+    ]
+    if words:
+        logger.warning(
+            "%s: networks of this kind of file (%s) are usually trained with "
+            "%s. Build the model so unless you know better.",
+            path,
+            dialect,
+            ", ".join(words),
+        )

@@ -213,6 +213,7 @@ def card_in(path) -> dict | None:
         with _open(path) as file:
             record = file.attrs.get(RECORD)
             return {"record": json.loads(record)} if record else None
+    _check_there(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > 1 << 26:
@@ -224,8 +225,6 @@ def card_in(path) -> dict | None:
             card = {key: card[key] for key in card.keys() & known}
             Card(**card).check()
         return card
-    except FileNotFoundError:
-        raise ValueError(_absent(path)) from None
     except (
         *DAMAGE,
         RecursionError,
@@ -249,22 +248,22 @@ def write_record(path, record: dict) -> None:
         file.attrs[RECORD] = json.dumps(record)
 
 
-def _absent(path):
-    return (
-        f"The weights file {str(path)!r} does not exist. Give the path of "
-        "a .weights.h5 or .keras file."
-    )
-
-
-@contextlib.contextmanager
-def _open(path):
+def _check_there(path):
     try:
         there = path.is_file()
     except OSError:
         # Such as a name that is too long.
         there = False
     if not there:
-        raise ValueError(_absent(path))
+        raise ValueError(
+            f"The weights file {str(path)!r} does not exist. Give the path of "
+            "a .weights.h5 or .keras file."
+        )
+
+
+@contextlib.contextmanager
+def _open(path):
+    _check_there(path)
     try:
         with contextlib.ExitStack() as stack:
             source = path

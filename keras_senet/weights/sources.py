@@ -13,12 +13,12 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from keras_senet.architectures import variants
 from keras_senet.architectures.table import (
     NETWORKS,
     Network,
     plain_twin,
 )
-from keras_senet.architectures.variants import variant
 from keras_senet.weights import store
 from keras_senet.weights.store import RemoteFile
 
@@ -132,7 +132,7 @@ def _read_table():
         changes = dict(pair.split("=") for pair in row["changes"].split())
         for tag in row["tags"].split():
             yield Source(
-                network=variant(NETWORKS[row["network"]], **changes),
+                network=variants.variant(NETWORKS[row["network"]], **changes),
                 tag=tag,
                 dialect=row["dialect"],
                 file=_remote(row["url"], row["digest"], row),
@@ -274,7 +274,7 @@ def check(
 def differences(
     expected: Network, network: Network, given: tuple[str, ...] = ()
 ) -> str:
-    """Returns in words what one record has and another has not.
+    """Returns in words what a record has that the user has not left open.
 
     Args:
         expected: a record.
@@ -285,18 +285,8 @@ def differences(
     Returns:
         Text such as `reduction=4 (not 16)`.
     """
-    words = []
-    pairs = [(expected, network)]
-    if expected.se and network.se:
-        pairs.append((expected.se, network.se))
-    for left, right in pairs:
-        for key, value in vars(right).items():
-            other = getattr(left, key)
-            if key in ("name", "title", "se", "dropout") or value == other:
-                continue
-            if key in given or key not in GEOMETRY:
-                words.append(f"{key}={value!r} (not {other!r})")
-    return ", ".join(words)
+    ignored = [key for key in GEOMETRY if key not in given]
+    return variants.differences(expected, network, ignored)
 
 
 def _fits(source, network, given):

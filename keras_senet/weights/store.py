@@ -294,6 +294,13 @@ def _record(remote, path):
 
 
 def _write_record(remote, path, sha256, origin):
+    if origin == "first use":
+        logger.warning(
+            "Nobody has told the hash of %s: it is used as it is, and its "
+            "SHA-256 %s counts from now on.",
+            remote.file,
+            sha256,
+        )
     record = {"sha256": sha256, "trust": origin, "published": asdict(remote)}
     temporary = path.with_name(f"{path.name}.json.{os.getpid()}")
     # A cache that can't be written is as good for a file that it has.
@@ -353,7 +360,7 @@ def _download(remote, path):
         raise ValueError(
             f"{remote.file} can't be downloaded from {url}: {_why(error)}."
             f"{kept} Try again later, {_by_hand(remote, path)}"
-        ) from error
+        ) from None
     except OSError:
         discard(partial)
         raise
