@@ -6,7 +6,14 @@ import os
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
+import h5py
 import keras
+
+from keras_senet.architectures.table import NETWORKS
+from keras_senet.architectures.variants import differences, from_record
+
+# The attribute of a .weights.h5 file that says which network it is of.
+RECORD = "keras_senet_record"
 
 
 @dataclass
@@ -91,9 +98,6 @@ class Card:
         Returns:
             Text such as `reduction=4 (not 16)`, or nothing.
         """
-        from keras_senet.architectures.table import NETWORKS
-        from keras_senet.architectures.variants import differences, from_record
-
         if self.network not in NETWORKS or not self.record:
             return ""
         record = from_record(self.record)
@@ -171,9 +175,8 @@ class DescribedModel(keras.Model):
         """Saves the weights, and which network they are of."""
         super().save_weights(filepath, *args, **kwargs)
         if self.card is not None and os.fspath(filepath).endswith(".h5"):
-            from keras_senet.weights.load import write_record
-
-            write_record(filepath, self.card.record)
+            with h5py.File(filepath, "a") as file:
+                file.attrs[RECORD] = json.dumps(self.card.record)
 
     def get_config(self):
         config = super().get_config()

@@ -18,12 +18,10 @@ import h5py
 import ml_dtypes
 import numpy as np
 
-from keras_senet.architectures.card import Card
+from keras_senet.architectures.card import RECORD, Card
 
 # The layers of a classifier, absent from a model without top.
 HEAD = ("fc1", "fc2", "predictions")
-# The attribute of a .weights.h5 file that says which network it is of.
-RECORD = "keras_senet_record"
 # What h5py and zipfile raise for files that are not what they claim.
 DAMAGE = (AttributeError, KeyError, OSError, RuntimeError, TypeError)
 
@@ -49,22 +47,22 @@ def load_weights(model, path, keep: Iterable[str] = ()) -> None:
         }
         arrays = {}
         for layer, group in _groups(file).items():
-            known = names.get(layer, sorted(group))
-            if (
-                sorted(group, key=str)
-                != sorted(map(str, range(len(known))), key=str)
-                and layer in names
-            ):
+            # Those of a layer that the model lacks keep their numbers, so that
+            # `assign` can name them.
+            variables = names.get(layer, list(group))
+            numbers = list(map(str, range(len(variables))))
+            if layer in names and set(numbers) != set(group):
                 raise ValueError(
                     f"The weights file {str(path)!r} has {len(group)} arrays "
                     f"({', '.join(sorted(group))}) of {layer}, and "
-                    f"{model.name} has {len(known)}. Is it of another "
+                    f"{model.name} has {len(variables)}. Is it of another "
                     "network, such as one of keras.applications? Nothing was "
                     "loaded."
                 )
-            for index, name in enumerate(known):
-                key = name if layer not in names else str(index)
-                arrays[f"{layer}/{name}"] = _own_dataset(group, key)
+            numbers = numbers if layer in names else variables
+            for number, variable in zip(numbers, variables, strict=True):
+                dataset = _own_dataset(group, number)
+                arrays[f"{layer}/{variable}"] = dataset
         assign(model, arrays, f"The weights file {str(path)!r}", keep)
 
 
@@ -235,17 +233,6 @@ def card_in(path) -> dict | None:
             f"The model file {str(path)!r} is damaged, or no file of Keras: "
             f"{error}. Nothing was loaded."
         ) from error
-
-
-def write_record(path, record: dict) -> None:
-    """Notes in a file of weights which network they are of.
-
-    Args:
-        path: a `.weights.h5` file.
-        record: the record of the network, as a card has it.
-    """
-    with h5py.File(path, "a") as file:
-        file.attrs[RECORD] = json.dumps(record)
 
 
 def _check_there(path):
