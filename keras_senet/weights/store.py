@@ -294,13 +294,6 @@ def _record(remote, path):
 
 
 def _write_record(remote, path, sha256, origin):
-    if origin == "first use":
-        logger.warning(
-            "Nobody has told the hash of %s: it is used as it is, and its "
-            "SHA-256 %s counts from now on.",
-            remote.file,
-            sha256,
-        )
     record = {"sha256": sha256, "trust": origin, "published": asdict(remote)}
     temporary = path.with_name(f"{path.name}.json.{os.getpid()}")
     # A cache that can't be written is as good for a file that it has.
@@ -308,6 +301,13 @@ def _write_record(remote, path, sha256, origin):
         try:
             temporary.write_text(json.dumps(record, indent=2) + "\n")
             os.replace(temporary, _record_path(path))
+            if origin == "first use":
+                logger.warning(
+                    "Nobody has told the hash of %s: it is used as it is, and "
+                    "its SHA-256 %s counts from now on.",
+                    remote.file,
+                    sha256,
+                )
         finally:
             temporary.unlink(missing_ok=True)
 
