@@ -5,7 +5,7 @@ The weights that ship as `SEResNet20(weights="cifar10")` were made by
 
     python scripts/train_cifar10.py --model se_resnet20 --epochs 36 --seed 1
 
-in about two hours on two CPU cores. It writes into RUN (`--out`):
+It writes into RUN (`--out`):
 MODEL_cifar10.weights.h5, MODEL_cifar10.json (the accuracy on the test split and
 how it came about) and history.csv. Interrupted, the same command goes on after
 the last complete epoch.

@@ -56,6 +56,22 @@ class Card:
     published: dict | None = None
     measured: dict | None = None
 
+    @classmethod
+    def from_dict(cls, facts: dict) -> "Card":
+        """Returns the card of the facts that `to_dict` gave.
+
+        Args:
+            facts: the fields; those that a later version of this package may
+                add are left out.
+
+        Returns:
+            A `Card`, unchecked.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        card = cls(**{key: facts[key] for key in facts.keys() & known})
+        card.input_size = tuple(card.input_size)
+        return card
+
     def check(self) -> None:
         """Raises an error if images can't be prepared by it.
 
@@ -190,9 +206,5 @@ class DescribedModel(keras.Model):
         card = config.pop("card", None)
         model = super().from_config(config, custom_objects=custom_objects)
         if card is not None:
-            if "input_size" in card:
-                card["input_size"] = tuple(card["input_size"])
-            # A later version of this package may know more of a model.
-            known = {field.name for field in dataclasses.fields(Card)}
-            model.card = Card(**{k: v for k, v in card.items() if k in known})
+            model.card = Card.from_dict(card)
         return model

@@ -47,6 +47,7 @@ def run(args) -> int:
     model = _open(args.file, args.model, args.dialect)
     import keras_senet
     from keras_senet.architectures.variants import keywords
+    from keras_senet.weights.sources import GEOMETRY
 
     # A folder of its own, so that no file of the user's is in the way.
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -59,7 +60,7 @@ def run(args) -> int:
     record = model.card.record
     graph = [
         f"{key}={record[key]!r}"
-        for key in ("stride_on", "pool")
+        for key in GEOMETRY
         if key in keywords(keras_senet.find_network(model.card.network))
     ]
     print(
@@ -72,10 +73,8 @@ def run(args) -> int:
 def _open(path, name, dialect):
     """The model of a file, in the graph that its project has."""
     import keras_senet
-    from keras_senet.architectures.variants import keywords
     from keras_senet.timm import ARCHITECTURES
-    from keras_senet.weights.convert import translate
-    from keras_senet.weights.dialects import GEOMETRY
+    from keras_senet.weights.convert import geometry, translate
     from keras_senet.weights.load import assign
 
     architecture = name.partition(".")[0]
@@ -89,11 +88,7 @@ def _open(path, name, dialect):
         weights=None,
         include_top=head is not None,
         classes=None if head is None else head.shape[-1],
-        **{
-            key: value
-            for key, value in GEOMETRY.get(dialect, {}).items()
-            if key in keywords(network)
-        },
+        **geometry(dialect, network),
     )
     assign(model, arrays, f"The weights file {path!r}")
     model.card.weights = path

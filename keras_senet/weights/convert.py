@@ -59,6 +59,21 @@ def _dialect(suffix, arrays, network):
     return "keras_applications"
 
 
+def geometry(dialect: str, network: Network) -> dict[str, str]:
+    """Returns what a project's graphs have and this package's do not.
+
+    Args:
+        dialect: key of `DIALECTS`.
+        network: the record of the network.
+
+    Returns:
+        Keywords of the network's constructor.
+    """
+    known = keywords(network)
+    graph = GEOMETRY.get(dialect, {})
+    return {key: value for key, value in graph.items() if key in known}
+
+
 def convert_weights(path, model, dialect: str | None = None) -> None:
     """Loads the weights of another project's file into a model.
 
@@ -98,11 +113,10 @@ def convert_weights(path, model, dialect: str | None = None) -> None:
     arrays, dialect = translate(path, network, dialect)
     assign(model, arrays, f"The weights file {str(path)!r}")
     card.weights = str(path)
-    trained = GEOMETRY.get(dialect, {})
     words = [
         f"{key}={value!r} (here {getattr(network, key)!r})"
-        for key, value in trained.items()
-        if key in keywords(network) and getattr(network, key) != value
+        for key, value in geometry(dialect, network).items()
+        if getattr(network, key) != value
     ]
     if words:
         logger.warning(

@@ -8,7 +8,6 @@ assigned before everything has been read.
 """
 
 import contextlib
-import dataclasses
 import json
 import zipfile
 from collections.abc import Iterable
@@ -219,9 +218,7 @@ def card_in(path) -> dict | None:
             config = json.loads(archive.read("config.json"))
         card = config["config"].get("card")
         if card is not None:
-            known = {field.name for field in dataclasses.fields(Card)}
-            card = {key: card[key] for key in card.keys() & known}
-            Card(**card).check()
+            Card.from_dict(card).check()
         return card
     except (
         *DAMAGE,

@@ -79,9 +79,7 @@ class Source:
         Raises:
             ValueError: if it can't be had, or is not what it should be.
         """
-        file = self.file
-        if not include_top and self.file_without_top:
-            file = self.file_without_top
+        file = self._file(include_top)
         return store.fetch(file) if isinstance(file, RemoteFile) else file
 
     def forget(self, include_top: bool = True) -> None:
@@ -90,11 +88,12 @@ class Source:
         Args:
             include_top: as for `fetch`.
         """
-        file = self.file
-        if not include_top and self.file_without_top:
-            file = self.file_without_top
+        file = self._file(include_top)
         if isinstance(file, RemoteFile):
             store.forget(file)
+
+    def _file(self, include_top):
+        return self.file if include_top else self.file_without_top or self.file
 
     @property
     def shipped(self) -> bool:
