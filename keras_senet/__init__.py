@@ -23,7 +23,11 @@ if (
 
     import_keras_quietly()
 
-from keras_senet import analysis as analysis, layers as layers
+from keras_senet import (
+    analysis as analysis,
+    layers as layers,
+    optimizers as optimizers,
+)
 from keras_senet._version import __version__ as __version__
 from keras_senet.applications import (
     SEVGG16 as SEVGG16,
@@ -76,6 +80,7 @@ from keras_senet.applications import (
     find_network as find_network,
     list_models as list_models,
 )
+from keras_senet.classifier import Classifier as Classifier
 from keras_senet.layers import SqueezeExcite as SqueezeExcite
 from keras_senet.preprocessing import (
     decode_predictions as decode_predictions,

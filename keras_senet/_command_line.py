@@ -1,7 +1,8 @@
 """What the command line needs before Keras is imported."""
 
 import os
-import tempfile
+
+from keras_senet._quiet import quietly
 
 # TensorFlow reads these when it is imported. oneDNN's kernels are two to three
 # times as fast on CPUs for which TensorFlow leaves them off (those without
@@ -14,20 +15,9 @@ def import_keras_quietly():
     """Imports Keras without the log lines that TensorFlow prints on its way.
 
     They are written before its log level counts, by C++, so standard error is
-    turned away until the backend has run its first operation. If that fails,
-    they are shown.
+    turned away until the backend has run its first operation.
     """
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as log:
-        os.dup2(log.fileno(), 2)
-        try:
-            import keras
+    with quietly():
+        import keras
 
-            keras.ops.zeros(())
-        except BaseException:
-            log.seek(0)
-            os.write(stderr, log.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+        keras.ops.zeros(())

@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 
 from keras_senet.applications import CONSTRUCTORS
+from keras_senet.classifier import Classifier
 from keras_senet.data.images import ImageError, find_images
-from keras_senet.prediction import predict_files
 from keras_senet.preprocessing import wordnet_ids
 from keras_senet.weights.sources import Source
 
@@ -68,7 +68,8 @@ def verify(source: Source, images: list[Path] | None = None) -> dict:
         return {**result, "error": str(error)}
     if images and source.network.dataset == "imagenet":
         hits = 0
-        for path, predicted in predict_files(model, images, top=1):
+        classifier = Classifier(model, engine="keras")
+        for path, predicted in classifier.predict_files(images, top=1):
             if isinstance(predicted, ImageError):
                 result["unreadable"] += 1
                 continue

@@ -3,6 +3,7 @@
 import json
 import sys
 
+from keras_senet.classifier import ENGINES, Classifier
 from keras_senet.commands.terminal import console, table
 
 
@@ -20,7 +21,28 @@ def configure(parser) -> None:
     parser.add_argument(
         "--top", type=int, default=5, help="classes per image (default: 5)"
     )
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        choices=ENGINES,
+        help="auto is LiteRT on a CPU, where it is installed (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=int, help="of LiteRT (default: one per core)"
+    )
+    parser.add_argument(
+        "--int8",
+        metavar="FOLDER",
+        help="in 8 bits, calibrated on this folder of images",
+    )
     parser.add_argument("--json", action="store_true", help="for a program")
+
+
+def _precision(args):
+    if args.int8 is None:
+        return {}
+    return {"precision": "int8", "calibration": args.int8}
 
 
 def run(args) -> int:
@@ -31,12 +53,17 @@ def run(args) -> int:
     from rich.text import Text
 
     from keras_senet.data.images import ImageError, find_images
-    from keras_senet.prediction import open_model, predict_files
 
     paths = find_images(args.images)
-    model = open_model(args.model, args.weights)
+    classifier = Classifier(
+        args.model,
+        args.weights,
+        engine=args.engine,
+        threads=args.threads,
+        **_precision(args),
+    )
     results = track(
-        predict_files(model, paths, args.top),
+        classifier.predict_files(paths, args.top),
         "classifying",
         total=len(paths),
         console=console(stderr=True),

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_senet.layers.device import on_cpu
+
 
 @keras.saving.register_keras_serializable("keras_senet", name="GroupedConv2D")
 class GroupedConv2D(keras.layers.Conv2D):
@@ -39,7 +41,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs, kernel):
-        if self.groups == 1 or max(self.dilation_rate) > 1 or not _on_cpu():
+        if self.groups == 1 or max(self.dilation_rate) > 1 or not on_cpu():
             return super().convolution_op(inputs, kernel)
         import tensorflow as tf
 
@@ -153,13 +155,3 @@ def _block_diagonal(kernel, groups, merged):
     return tf.reshape(
         blocks * diagonal, (height, width, merged * per_group, filters)
     )
-
-
-def _on_cpu():
-    """Whether it runs on TensorFlow without a GPU or TPU."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    kinds = {device.device_type for device in tf.config.list_physical_devices()}
-    return not kinds & {"GPU", "TPU"}

@@ -177,12 +177,18 @@ class SqueezeExcite(keras.layers.Layer):
         if not self.built:
             self.build(inputs.shape)
         inputs = ops.convert_to_tensor(inputs, dtype=self.compute_dtype)
-        return self._gates(inputs)
+        return self._gates(self._pool(inputs))
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         # Keras casts floats alone, and an image may be of integers.
         inputs = ops.cast(inputs, self.compute_dtype)
-        return inputs * self._gates(inputs)
+        if not training or self.squeeze == "none":
+            return inputs * self._gates(self._pool(inputs))
+        if self.squeeze == "avg" and keras.backend.backend() == "tensorflow":
+            inputs, squeezed = _pass_and_average(inputs, self._spatial_axes)
+        else:
+            squeezed = self._pool(inputs)
+        return inputs * self._gates(squeezed, "matmul")
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -213,39 +219,74 @@ class SqueezeExcite(keras.layers.Layer):
     def _channel_axis(self):
         return -1 if self.data_format == "channels_last" else 1
 
-    def _gates(self, inputs):
-        axes = list(range(1, len(inputs.shape)))
+    @property
+    def _spatial_axes(self):
+        axes = list(range(1, self.input_spec.ndim))
         axes.pop(self._channel_axis if self._channel_axis < 0 else 0)
+        return axes
+
+    def _pool(self, inputs):
         if self.squeeze == "avg":
-            gates = ops.mean(inputs, axis=axes, keepdims=True)
-        elif self.squeeze == "max":
-            gates = ops.max(inputs, axis=axes, keepdims=True)
-        else:
-            gates = inputs
-        gates = self._convolve(gates, "reduce")
-        gates = self.activation(gates)
-        gates = self._convolve(gates, "expand")
-        gates = self.excitation(gates)
+            return ops.mean(inputs, axis=self._spatial_axes, keepdims=True)
+        if self.squeeze == "max":
+            return ops.max(inputs, axis=self._spatial_axes, keepdims=True)
+        return inputs
+
+    def _gates(self, squeezed, form="convolution"):
+        """The gates of a pooled map.
+
+        In 1x1 convolutions, not Dense layers: LiteRT runs them in one XNNPACK
+        partition, and Dense needs reshapes that break the network into two or
+        four. In training as products of matrices, whose gradients cost a tenth
+        of those of convolutions on maps of one pixel.
+        """
+        gates = squeezed
+        if form == "matmul":
+            gates = ops.reshape(gates, (-1, squeezed.shape[self._channel_axis]))
+        gates = self.activation(self._transform(gates, "reduce"))
+        gates = self.excitation(self._transform(gates, "expand"))
         if self.output_scale != 1.0:
             gates = gates * self.output_scale
+        if form == "matmul":
+            gates = ops.reshape(gates, (-1, *squeezed.shape[1:]))
         return gates
 
-    def _convolve(self, x, which):
-        """A 1x1 convolution on the pooled map, not a Dense layer.
-
-        LiteRT runs it in one XNNPACK partition; Dense needs reshapes that
-        break the network into two or four.
-        """
+    def _transform(self, x, which):
         # Keras casts variables to the compute dtype in `call` alone, and
         # `excite` runs outside of it.
         kernel = ops.cast(getattr(self, f"{which}_kernel"), x.dtype)
-        x = ops.conv(x, kernel, padding="valid", data_format=self.data_format)
+        if len(x.shape) == 2:
+            x = ops.matmul(x, ops.reshape(kernel, kernel.shape[-2:]))
+        else:
+            x = ops.conv(
+                x, kernel, padding="valid", data_format=self.data_format
+            )
         if self.use_bias:
             bias = ops.cast(getattr(self, f"{which}_bias"), x.dtype)
-            if self.data_format == "channels_first":
+            if self.data_format == "channels_first" and len(x.shape) > 2:
                 bias = ops.reshape(bias, (-1,) + (1,) * (len(x.shape) - 2))
             x = ops.add(x, bias)
         return x
+
+
+def _pass_and_average(x, axes):
+    """A map as it is, and its average with the gradients of both in one.
+
+    TensorFlow's own gradient of the average is a whole map, divided and then
+    added, which is three passes over memory instead of one.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def pass_and_average(x):
+        count = tf.reduce_prod([tf.shape(x)[axis] for axis in axes])
+
+        def gradient(passed, averaged):
+            return passed + averaged / tf.cast(count, averaged.dtype)
+
+        return (tf.identity(x), tf.reduce_mean(x, axes, True)), gradient
+
+    return pass_and_average(x)
 
 
 def _check_positive(argument, value, kind, article):

@@ -1,0 +1,378 @@
+"""What scripts/benchmark.py times, one process per contender.
+
+A contender is a function that prepares a work and returns it as a function
+without arguments. The process says when it is ready, does the work once per
+line on its standard input, and answers with the seconds that it took.
+"""
+
+import contextlib
+import json
+import os
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+# Read when the frameworks are imported; the first argument is the case.
+CASE = json.loads(sys.argv[1]) if __name__ == "__main__" else {"threads": 2}
+os.environ.update(
+    TF_ENABLE_ONEDNN_OPTS="1",
+    TF_CPP_MIN_LOG_LEVEL="3",
+    OMP_NUM_THREADS=str(CASE["threads"]),
+    KERAS_BACKEND="tensorflow",
+)
+
+import numpy as np
+
+RATE, MOMENTUM = 0.01, 0.9
+
+
+# A turn is the median of several times, at least this long together, so that
+# what a process pays for having waited does not count.
+TURN_SECONDS = 0.5
+
+
+# The peak memory of the process once its framework is imported.
+IMPORTED = {}
+
+
+def peak_mib():
+    """The peak memory of this process, from Linux.
+
+    The resource module's counts from what the parent had.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024
+
+
+def import_keras(threads):
+    import keras
+    import tensorflow as tf
+
+    if not IMPORTED:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        # TensorFlow starts at its first operation.
+        tf.constant(0)
+        IMPORTED["mib"] = peak_mib()
+    return keras, tf
+
+
+def import_timm(threads):
+    """timm, with the operators declared that torchvision's C++ part has."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    with contextlib.suppress(RuntimeError):
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor d, Tensor s, float t) -> Tensor")
+    import timm
+
+    torch.set_num_threads(threads)
+    torch.zeros(())
+    IMPORTED["mib"] = peak_mib()
+    # Kept, since the declarations go with it.
+    timm.torchvision_library = library
+    return timm, torch
+
+
+def our_network(model, size, **keywords):
+    """The graph that timm has under this name: the same strides and pools."""
+    import keras_senet
+    from keras_senet.timm import ARCHITECTURES
+
+    for network, geometry, _ in ARCHITECTURES.values():
+        if network == model:
+            keywords = {**geometry, **keywords}
+            break
+    return keras_senet.create_model(
+        model, weights=None, input_shape=(size, size, 3), **keywords
+    )
+
+
+def images_and_labels(case):
+    random = np.random.default_rng(0)
+    shape = (case["batch"], case["size"], case["size"], 3)
+    images = random.uniform(0, 255, shape).astype("float32")
+    return images, random.integers(0, 1000, case["batch"])
+
+
+def keras_step(model, case, optimizer=None):
+    keras, tf = import_keras(case["threads"])
+    model.compile(
+        optimizer or keras.optimizers.SGD(RATE, momentum=MOMENTUM),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    images, labels = map(tf.constant, images_and_labels(case))
+    return lambda: model.train_on_batch(images, labels)
+
+
+def train_keras_senet(case):
+    import_keras(case["threads"])
+    from keras_senet.optimizers import SGD
+
+    model = our_network(case["model"], case["size"], classifier_activation=None)
+    return keras_step(model, case, SGD(RATE, momentum=MOMENTUM))
+
+
+def train_plain(case):
+    """The same network without its SE blocks."""
+    plain = case["model"].removeprefix("se_")
+    return train_keras_senet({**case, "model": plain})
+
+
+# The networks of zeromodels as arguments of its class.
+ZEROMODELS = {
+    "se_resnet50": {"depths": (3, 4, 6, 3)},
+    "se_resnext50": {
+        "depths": (3, 4, 6, 3),
+        "block_fn_name": "resnext_block",
+    },
+}
+
+
+def train_zeromodels(case):
+    import_keras(case["threads"])
+    from zeromodels.models.senet import SENetImageClassify
+
+    model = SENetImageClassify(
+        image_size=case["size"], **ZEROMODELS[case["model"]]
+    )
+    return keras_step(model, case)
+
+
+def train_keras(case):
+    keras, _ = import_keras(case["threads"])
+    model = getattr(keras.applications, KERAS[case["model"]])(
+        weights=None,
+        input_shape=(case["size"], case["size"], 3),
+        classifier_activation=None,
+    )
+    return keras_step(model, case)
+
+
+def train_timm(case):
+    timm, torch = import_timm(case["threads"])
+    model = timm.create_model(case["timm"])
+    model = model.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), RATE, momentum=MOMENTUM)
+    loss_of = torch.nn.CrossEntropyLoss()
+    images, labels = images_and_labels(case)
+    images = torch.from_numpy(images.transpose(0, 3, 1, 2) / 255)
+    images = images.to(memory_format=torch.channels_last)
+    labels = torch.from_numpy(labels)
+
+    def step():
+        optimizer.zero_grad()
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def infer_keras_senet(case, model=None, engine="auto"):
+    import_keras(case["threads"])
+    from keras_senet import Classifier
+
+    network = our_network(model or case["model"], case["size"])
+    classifier = Classifier(network, engine=engine, threads=case["threads"])
+    images = images_and_labels(case)[0]
+    return lambda: classifier.scores(images)
+
+
+def infer_keras_graph(case):
+    """Without LiteRT: the Keras model as a TensorFlow graph."""
+    return infer_keras_senet(case, engine="keras")
+
+
+def infer_plain(case):
+    plain = case["model"].removeprefix("se_")
+    return infer_keras_senet(case, model=plain)
+
+
+def infer_timm(case, compiled=False):
+    timm, torch = import_timm(case["threads"])
+    model = timm.create_model(case["timm"])
+    model = model.to(memory_format=torch.channels_last).eval()
+    if compiled:
+        model = torch.compile(model)
+    images = torch.from_numpy(images_and_labels(case)[0].transpose(0, 3, 1, 2))
+    images = (images / 255).to(memory_format=torch.channels_last)
+
+    def step():
+        with torch.inference_mode():
+            return model(images)
+
+    return step
+
+
+def infer_torch_compile(case):
+    return infer_timm(case, compiled=True)
+
+
+def onnx_of_timm(case):
+    """timm's network as an ONNX file, and its images."""
+    timm, torch = import_timm(case["threads"])
+    path = Path(case["folder"]) / f"{case['model']}_{case['size']}.onnx"
+    images = images_and_labels(case)[0].transpose(0, 3, 1, 2) / 255
+    if not path.exists():
+        model = timm.create_model(case["timm"]).eval()
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, *images.shape[1:]),),
+            path,
+            input_names=["images"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    return path, np.ascontiguousarray(images)
+
+
+def infer_onnxruntime(case):
+    path, images = onnx_of_timm(case)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = case["threads"]
+    session = onnxruntime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"]
+    )
+    return lambda: session.run(None, {"images": images})
+
+
+def infer_openvino(case):
+    path, images = onnx_of_timm(case)
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(path)
+    network.reshape(list(images.shape))
+    # In float32, since it takes bfloat16 by itself where the CPU has it.
+    compiled = core.compile_model(
+        network,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": case["threads"],
+        },
+    )
+    request = compiled.create_infer_request()
+    return lambda: request.infer({0: images})
+
+
+# The networks that keras.applications has.
+KERAS = {
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+    "mobilenet": "MobileNet",
+}
+
+
+def build_keras_senet(case):
+    keras, _ = import_keras(case["threads"])
+    import keras_senet
+
+    def step():
+        keras.backend.clear_session()
+        keras_senet.create_model(case["model"], weights=None)
+
+    return step
+
+
+def build_keras(case):
+    keras, _ = import_keras(case["threads"])
+    plain = KERAS[case["model"].removeprefix("se_")]
+
+    def step():
+        keras.backend.clear_session()
+        getattr(keras.applications, plain)(weights=None)
+
+    return step
+
+
+# Work -> contender -> function. The first of a work is what the others are
+# compared with. The memory of a training step is counted without what the
+# imports take ("memory") and with it ("process").
+CONTENDERS = {
+    "train": {
+        "keras_senet": train_keras_senet,
+        "timm": train_timm,
+        "keras": train_keras,
+        "zeromodels": train_zeromodels,
+        "plain": train_plain,
+    },
+    "infer": {
+        "keras_senet": infer_keras_senet,
+        "keras_graph": infer_keras_graph,
+        "timm": infer_timm,
+        "torch_compile": infer_torch_compile,
+        "onnxruntime": infer_onnxruntime,
+        "openvino": infer_openvino,
+        "plain": infer_plain,
+    },
+    "build": {"keras_senet": build_keras_senet, "keras": build_keras},
+}
+CONTENDERS["memory"] = CONTENDERS["process"] = CONTENDERS["train"]
+# Whose versions stand in the results.
+PACKAGES = [
+    "keras_senet",
+    "keras",
+    "tensorflow",
+    "torch",
+    "torchvision",
+    "timm",
+    "onnxruntime",
+    "openvino",
+    "ai-edge-litert",
+    "zeromodels",
+    "pillow",
+    "numpy",
+]
+
+
+def versions():
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def main():
+    # The frameworks write to standard output too.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(**values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    step = CONTENDERS[CASE["work"]][CASE["contender"]](CASE)
+    for _ in range(CASE["warmup"]):
+        step()
+    answer(versions=versions())
+    for _ in sys.stdin:
+        times = []
+        while len(times) < CASE["times"] or (
+            CASE["times"] > 1 and sum(times) < TURN_SECONDS
+        ):
+            begin = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - begin)
+        peak = peak_mib()
+        answer(
+            seconds=statistics.median(times),
+            process=peak,
+            memory=peak - IMPORTED["mib"],
+        )
+
+
+if __name__ == "__main__":
+    main()

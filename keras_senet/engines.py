@@ -1,0 +1,124 @@
+"""What computes a network's outputs: Keras, or LiteRT on a CPU."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import keras
+import numpy as np
+
+from keras_senet._quiet import quietly
+
+# Images that the Keras graph takes at once.
+BATCH = 32
+
+
+def available_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class KerasEngine:
+    """The Keras model as a graph of its backend.
+
+    Args:
+        model: a model with one input and one output.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Returns the outputs of a batch.
+
+        Args:
+            images: array of shape `(batch, *input_shape)`.
+
+        Returns:
+            Array of shape `(batch, *output_shape)`, float32.
+        """
+        outputs = [
+            self._model.predict_on_batch(images[start : start + BATCH])
+            for start in range(0, len(images), BATCH)
+        ]
+        return np.concatenate(outputs)
+
+
+class LiteRTEngine:
+    """A LiteRT file of batch 1 on the threads of a CPU.
+
+    One image is computed by all threads together. Of several every thread
+    takes one at a time, which leaves nothing to wait for: 370 ms against 417
+    for SE-ResNet-50 and eight images on two cores. Each thread then has the
+    weights in the order that it wants, so memory is as many times theirs.
+
+    Args:
+        content: the file's content.
+        threads: number of threads.
+    """
+
+    def __init__(self, content: bytes, threads: int):
+        self._content = content
+        self._threads = threads
+        # An interpreter holds one image at a time.
+        self._lock = threading.Lock()
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Returns the outputs of a batch.
+
+        Args:
+            images: array of shape `(batch, *input_shape)`.
+
+        Returns:
+            Array of shape `(batch, *output_shape)`, float32.
+        """
+        images = np.asarray(images, "float32")
+        with self._lock:
+            return self._compute(images)
+
+    def _compute(self, images):
+        if len(images) == 1 or self._threads == 1:
+            return np.concatenate([self._together(one) for one in images])
+        outputs = [None] * len(images)
+        # Whoever is free takes the next.
+        numbers = iter(range(len(images)))
+
+        def work(interpreter):
+            for number in numbers:
+                outputs[number] = interpreter(images[number])
+
+        list(self._pool.map(work, self._apart))
+        return np.concatenate(outputs)
+
+    @cached_property
+    def _together(self):
+        return self._interpreter(self._threads)
+
+    @cached_property
+    def _apart(self):
+        return [self._interpreter(1) for _ in range(self._threads)]
+
+    @cached_property
+    def _pool(self):
+        return ThreadPoolExecutor(self._threads)
+
+    def _interpreter(self, threads):
+        from ai_edge_litert.interpreter import Interpreter
+
+        with quietly():
+            interpreter = Interpreter(
+                model_content=self._content, num_threads=threads
+            )
+            interpreter.allocate_tensors()
+        input_index = interpreter.get_input_details()[0]["index"]
+        output_index = interpreter.get_output_details()[0]["index"]
+
+        def run(image):
+            interpreter.set_tensor(input_index, image[None])
+            interpreter.invoke()
+            return interpreter.get_tensor(output_index)
+
+        return run

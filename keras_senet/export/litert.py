@@ -1,0 +1,115 @@
+"""A model as a LiteRT (TFLite) flatbuffer."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_senet._quiet import quietly
+from keras_senet._version import __version__
+from keras_senet.weights.store import cache_folder
+
+PRECISIONS = ("float32", "int8")
+
+
+def to_litert(
+    model: keras.Model,
+    precision: str = "float32",
+    calibration: Iterable[np.ndarray] | None = None,
+) -> bytes:
+    """Returns a model as a LiteRT file for one image at a time.
+
+    Args:
+        model: a functional model with one input and one output, on the
+            TensorFlow backend.
+        precision: `"float32"`, or `"int8"` for weights and activations in 8
+            bits, with input and output in float32. Defaults to `"float32"`.
+        calibration: for `"int8"`, arrays of shape `(1, height, width,
+            channels)` as the model takes them, from which the ranges of the
+            activations are read; a hundred or more. Defaults to `None`.
+
+    Returns:
+        The content of a `.tflite` file.
+
+    Raises:
+        ValueError: if the backend is another, or there is no calibration.
+
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> content = to_litert(model)
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Keras' backend is {keras.backend.backend()!r}, and LiteRT's "
+            "converter reads TensorFlow graphs. Set KERAS_BACKEND=tensorflow, "
+            "or take engine='keras'."
+        )
+    import tensorflow as tf
+
+    # The public ways (model.export, from_keras_model) write the weights to
+    # disk and read them again, which is most of their time.
+    from tensorflow.python.framework import convert_to_constants
+
+    def forward(images):
+        return model(images, training=False)
+
+    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
+    with quietly():
+        traced = tf.function(forward, autograph=False).get_concrete_function(
+            signature
+        )
+        frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+        if precision == "int8":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: (
+                [np.asarray(image, "float32")] for image in calibration
+            )
+            converter.target_spec.supported_ops = [
+                tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            ]
+        return converter.convert()
+
+
+def cached_litert(model: keras.Model, **options) -> bytes:
+    """Returns what `to_litert` does, from the cache if it has done it before.
+
+    Args:
+        model: the model.
+        **options: those of `to_litert`.
+
+    Returns:
+        The content of a `.tflite` file.
+    """
+    import tensorflow as tf
+
+    digest = hashlib.sha256(
+        f"{__version__} {tf.__version__} {model.to_json()}".encode()
+    )
+    for variable in model.variables:
+        digest.update(np.ascontiguousarray(variable.numpy()).data)
+    path = cache_folder() / "litert" / f"{digest.hexdigest()}.tflite"
+    if options.get("precision", "float32") != "float32":
+        # Its calibration would have to be part of the name.
+        return to_litert(model, **options)
+    try:
+        return path.read_bytes()
+    except OSError:
+        content = to_litert(model, **options)
+    _keep(path, content)
+    return content
+
+
+def _keep(path: Path, content: bytes):
+    """Writes to the cache, which may be read-only or full: that costs time."""
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)

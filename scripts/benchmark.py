@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Measures this package and its peers on the same work, in turn.
+
+    python scripts/benchmark.py --work train --models se_resnet50 \\
+        --peers timm keras zeromodels plain --batch 8
+    python scripts/benchmark.py --work infer --models se_resnet50 --batch 1 8 \\
+        --peers timm torch_compile onnxruntime openvino keras_graph plain
+    python scripts/benchmark.py --work memory --models se_resnet50 --peers timm
+    python scripts/benchmark.py --work build --models se_resnet152 --peers keras
+    python scripts/benchmark.py --work input --photos FOLDER
+
+Every contender has a process of its own, which does the work once at a time,
+A B C A B C …; the others wait meanwhile. A ratio is that of two neighbours in
+one round, and the median and the spread (lowest and highest) are over the
+rounds. Writes a row per contender to the CSV file and draws it; rows of the
+same case are replaced. The peers: benchmarks/requirements.txt. Nothing else
+should run on the machine meanwhile.
+"""
+
+import argparse
+import csv
+import datetime
+import itertools
+import json
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from keras_senet.timm import ARCHITECTURES
+
+ROOT = Path(__file__).parents[1]
+CONTENDERS = ROOT / "benchmarks" / "contenders.py"
+WORKS = {
+    "train": ("timm", "keras", "zeromodels", "plain"),
+    "infer": (
+        "keras_graph",
+        "timm",
+        "torch_compile",
+        "onnxruntime",
+        "openvino",
+        "plain",
+    ),
+    "memory": ("timm",),
+    "process": ("timm",),
+    "build": ("keras",),
+    "input": ("torch", "keras"),
+    "augment": ("keras",),
+}
+UNITS = {
+    "memory": "MiB",
+    "process": "MiB",
+    "input": "images/s/core",
+    "augment": "images/s/core",
+}
+CASE = ("work", "model", "batch", "size", "threads")
+COLUMNS = (
+    *CASE,
+    "contender",
+    "median",
+    "low",
+    "high",
+    "unit",
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "rounds",
+    "date",
+    "machine",
+    "versions",
+    "command",
+)
+
+
+class Contender:
+    """A process that does one work whenever it is asked."""
+
+    def __init__(self, name: str, case: dict):
+        self.name = name
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                CONTENDERS,
+                json.dumps({**case, "contender": name}),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not case["verbose"] else None,
+            text=True,
+        )
+        self.versions = self._answer()["versions"]
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            _, errors = self.process.communicate()
+            last = (errors or "").strip().splitlines()[-1:]
+            raise ContenderError(" ".join(last) or "it ended without a word")
+        return json.loads(line)
+
+    def once(self) -> dict:
+        """Does the work once, and returns its seconds and peak memory."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def end(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class ContenderError(RuntimeError):
+    """A contender that can't do its work."""
+
+
+def measure(
+    case: dict, names: list[str], rounds: int
+) -> dict[str, list[float]]:
+    """Returns per contender its measurements, one per round, and versions."""
+    contenders, found = [], {}
+    try:
+        for name in names:
+            try:
+                contenders.append(Contender(name, case))
+            except ContenderError as error:
+                print(f"  {name}: left out: {error}", flush=True)
+        for round_ in range(rounds):
+            # From another place every time, since the first of a round may
+            # find the machine in another state than the last.
+            shift = round_ % max(1, len(contenders))
+            for contender in contenders[shift:] + contenders[:shift]:
+                # Threads that wait for more work spin for a while.
+                time.sleep(0.25)
+                answer = contender.once()
+                key = case["work"] if case["work"] in UNITS else "seconds"
+                found.setdefault(contender.name, []).append(answer[key])
+    finally:
+        for contender in contenders:
+            contender.end()
+    return found, {c.name: c.versions for c in contenders}
+
+
+def rows_of(case, found, versions, common):
+    """Rows of the CSV: per contender the median, and the ratio to the first."""
+    ours = next(iter(found))
+    for name, values in found.items():
+        row = {key: case.get(key, "") for key in CASE}
+        unit = UNITS.get(case["work"], "ms")
+        scale = 1e3 if unit == "ms" else 1
+        if unit == "images/s/core":
+            values = [case["images"] / case["threads"] / v for v in values]
+        row |= {
+            "contender": name,
+            "median": f"{scale * statistics.median(values):.1f}",
+            "low": f"{scale * min(values):.1f}",
+            "high": f"{scale * max(values):.1f}",
+            "unit": unit,
+            "rounds": len(values),
+            "versions": " ".join(f"{k}={v}" for k, v in versions[name].items()),
+            **common,
+        }
+        if name != ours:
+            ratios = [
+                a / b for a, b in zip(found[ours], found[name], strict=True)
+            ]
+            if unit == "images/s/core":
+                ratios = [1 / ratio for ratio in ratios]
+            row |= {
+                "ratio": f"{statistics.median(ratios):.3f}",
+                "ratio_low": f"{min(ratios):.3f}",
+                "ratio_high": f"{max(ratios):.3f}",
+            }
+        yield row
+
+
+def write(path: Path, rows: list[dict]):
+    """Adds rows to a CSV file, in place of those of the same case."""
+    old = []
+    if path.exists():
+        with path.open(newline="") as file:
+            old = list(csv.DictReader(file))
+    key = lambda row: tuple(str(row[k]) for k in (*CASE, "contender"))  # noqa: E731
+    new = {key(row) for row in rows}
+    kept = [row for row in old if key(row) not in new]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept + rows)
+    temporary.replace(path)
+
+
+def machine_name() -> str:
+    """The processor and the number of cores that this process may use."""
+    text = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = dict(
+            re.findall(r"^([\w ]+?)\s*: (.*)$", cpuinfo.read_text(), re.M)
+        )
+        text = (
+            f"{fields.get('model name', text)} family "
+            f"{fields.get('cpu family', '?')} model {fields.get('model', '?')}"
+        )
+    return f"{text}, {len(os.sched_getaffinity(0))} cores"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--work", nargs="+", choices=WORKS, required=True)
+    parser.add_argument("--models", nargs="+", default=["se_resnet50"])
+    parser.add_argument(
+        "--peers", nargs="+", help="default: all that the work has"
+    )
+    parser.add_argument("--batch", nargs="+", type=int, default=[8])
+    parser.add_argument("--size", nargs="+", type=int, default=[224])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument(
+        "--times", type=int, default=3, help="the median of which is a round"
+    )
+    parser.add_argument(
+        "--photos",
+        default=os.environ.get("KERAS_SENET_PHOTOS"),
+        help="folder of photos, for input and augment\n"
+        "(default: $KERAS_SENET_PHOTOS)",
+    )
+    parser.add_argument(
+        "--out", help="CSV file (default: results/benchmark_MACHINE.csv)"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what contenders print"
+    )
+    args = parser.parse_args()
+    machine = machine_name()
+    slug = re.sub(r"\W+", "_", machine.lower()).strip("_")
+    out = Path(args.out or ROOT / "results" / f"benchmark_{slug}.csv")
+    common = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine,
+        "command": "python scripts/benchmark.py " + shlex.join(sys.argv[1:]),
+    }
+    reading = {"input", "augment"} & set(args.work)
+    if reading and not (args.photos and Path(args.photos).is_dir()):
+        parser.error(
+            f"--photos is {args.photos!r}, and {' and '.join(reading)} read "
+            "photos. Give a folder with a folder of JPEG files per class."
+        )
+    cases = itertools.product(args.work, args.models, args.batch, args.size)
+    with tempfile.TemporaryDirectory() as folder:
+        for work, model, batch, size in cases:
+            case = {
+                "work": work,
+                "model": model,
+                "batch": batch,
+                "size": size,
+                "threads": args.threads,
+                "warmup": args.warmup,
+                "times": args.times,
+                "folder": folder,
+                "photos": args.photos,
+                "verbose": args.verbose,
+            }
+            if args.photos:
+                case["images"] = len(list(Path(args.photos).rglob("*.JPEG")))
+            timm = [k for k, (n, *_) in ARCHITECTURES.items() if n == model]
+            case["timm"] = timm[0] if timm else None
+            print(f"{work} {model}, batch {batch}, {size} px", flush=True)
+            names = ["keras_senet", *(args.peers or WORKS[work])]
+            found, versions = measure(case, names, args.rounds)
+            if "keras_senet" not in found:
+                continue
+            rows = list(rows_of(case, found, versions, common))
+            write(out, rows)
+            for row in rows:
+                ratio = ""
+                if "ratio" in row:
+                    ratio = (
+                        f"keras_senet/{row['contender']} {row['ratio']} "
+                        f"({row['ratio_low']} to {row['ratio_high']})"
+                    )
+                print(
+                    f"  {row['contender']:14} {row['median']:>9} {row['unit']}"
+                    f" ({row['low']} to {row['high']})  {ratio}",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
