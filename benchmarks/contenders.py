@@ -296,6 +296,65 @@ def build_keras(case):
     return step
 
 
+def input_keras_senet(case):
+    import_keras(case["threads"])
+    from keras_senet.data.pipeline import image_folder
+
+    batches = image_folder(
+        case["photos"],
+        case["size"],
+        case["batch"],
+        seed=1,
+        threads=case["threads"],
+    )
+    return lambda: sum(len(labels) for _, labels in batches)
+
+
+def input_torch(case):
+    """torchvision's usual transforms on Pillow images, in worker processes."""
+    import_timm(case["threads"])
+    import torch
+    from torchvision import datasets, transforms
+
+    photos = datasets.ImageFolder(
+        case["photos"],
+        transforms.Compose(
+            [
+                transforms.RandomResizedCrop(case["size"]),
+                transforms.RandomHorizontalFlip(),
+                transforms.ToTensor(),
+            ]
+        ),
+    )
+    loader = torch.utils.data.DataLoader(
+        photos,
+        case["batch"],
+        shuffle=True,
+        num_workers=case["threads"],
+        persistent_workers=True,
+    )
+    return lambda: sum(len(labels) for _, labels in loader)
+
+
+def input_keras(case):
+    """image_dataset_from_directory, and Keras' layers for crop and flip."""
+    keras, tf = import_keras(case["threads"])
+    photos = keras.utils.image_dataset_from_directory(
+        case["photos"],
+        batch_size=case["batch"],
+        image_size=(case["size"], case["size"]),
+        seed=1,
+    )
+    crop = keras.layers.RandomCrop(case["size"], case["size"])
+    flip = keras.layers.RandomFlip("horizontal")
+
+    def transform(images, labels):
+        return flip(crop(images, training=True), training=True), labels
+
+    batches = photos.map(transform, tf.data.AUTOTUNE).prefetch(2)
+    return lambda: sum(len(labels) for _, labels in batches)
+
+
 # Work -> contender -> function. The first of a work is what the others are
 # compared with. The memory of a training step is counted without what the
 # imports take ("memory") and with it ("process").
@@ -317,6 +376,11 @@ CONTENDERS = {
         "plain": infer_plain,
     },
     "build": {"keras_senet": build_keras_senet, "keras": build_keras},
+    "input": {
+        "keras_senet": input_keras_senet,
+        "torch": input_torch,
+        "keras": input_keras,
+    },
 }
 CONTENDERS["memory"] = CONTENDERS["process"] = CONTENDERS["train"]
 # Whose versions stand in the results.
@@ -334,6 +398,16 @@ PACKAGES = [
     "pillow",
     "numpy",
 ]
+
+
+def names():
+    """What timm calls the network, as far as this process knows."""
+    timm = sys.modules.get("keras_senet.timm")
+    if timm is None:
+        return {}
+    networks = {name: row[0] for name, row in timm.ARCHITECTURES.items()}
+    found = [n for n, network in networks.items() if network == CASE["model"]]
+    return {"timm": found[0] if found else None}
 
 
 def versions():
@@ -357,7 +431,7 @@ def main():
     step = CONTENDERS[CASE["work"]][CASE["contender"]](CASE)
     for _ in range(CASE["warmup"]):
         step()
-    answer(versions=versions())
+    answer(versions=versions(), names=names())
     for _ in sys.stdin:
         times = []
         while len(times) < CASE["times"] or (
