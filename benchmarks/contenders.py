@@ -355,6 +355,66 @@ def input_keras(case):
     return lambda: sum(len(labels) for _, labels in batches)
 
 
+def photos_in_memory(case):
+    """All photos at the network's size."""
+    from keras_senet.data.pipeline import image_folder
+
+    _, tf = import_keras(case["threads"])
+    batches = image_folder(
+        case["photos"], case["size"], case["images"], training=False
+    )
+    images, labels = next(iter(batches))
+    return tf.data.Dataset.from_tensor_slices((images, labels))
+
+
+def on_threads(dataset, case):
+    _, tf = import_keras(case["threads"])
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = case["threads"]
+    options.autotune.enabled = False
+    dataset = dataset.prefetch(2).with_options(options)
+    return lambda: sum(len(labels) for _, labels in dataset)
+
+
+def augment_keras_senet(case):
+    from keras_senet.data.augmentation import rand_augment
+
+    _, tf = import_keras(case["threads"])
+    photos = photos_in_memory(case)
+    seeds = tf.data.Dataset.random(seed=1).batch(2)
+    augmented = tf.data.Dataset.zip(photos, seeds).map(
+        lambda photo, seed: (rand_augment(photo[0], seed), photo[1]),
+        case["threads"],
+    )
+    return on_threads(augmented.batch(case["batch"]), case)
+
+
+def augment_keras(case):
+    keras, _ = import_keras(case["threads"])
+    layer = keras.layers.RandAugment(value_range=(0, 255))
+    batches = photos_in_memory(case).batch(case["batch"])
+    augmented = batches.map(
+        lambda images, labels: (layer(images, training=True), labels),
+        case["threads"],
+    )
+    return on_threads(augmented, case)
+
+
+def augment_torchvision(case):
+    """Torchvision's RandAugment on Pillow images, in this thread alone."""
+    import_timm(case["threads"])
+    from PIL import Image
+    from torchvision import transforms
+
+    photos = [
+        Image.fromarray(image.numpy()) for image, _ in photos_in_memory(case)
+    ]
+    operation = transforms.RandAugment()
+    # One of the threads, so that the rate per core is that of one core.
+    part = photos[:: case["threads"]]
+    return lambda: [operation(photo) for photo in part]
+
+
 # Work -> contender -> function. The first of a work is what the others are
 # compared with. The memory of a training step is counted without what the
 # imports take ("memory") and with it ("process").
@@ -380,6 +440,11 @@ CONTENDERS = {
         "keras_senet": input_keras_senet,
         "torch": input_torch,
         "keras": input_keras,
+    },
+    "augment": {
+        "keras_senet": augment_keras_senet,
+        "torchvision": augment_torchvision,
+        "keras": augment_keras,
     },
 }
 CONTENDERS["memory"] = CONTENDERS["process"] = CONTENDERS["train"]
