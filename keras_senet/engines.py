@@ -106,13 +106,24 @@ class LiteRTEngine:
         return ThreadPoolExecutor(self._threads)
 
     def _interpreter(self, threads):
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        with quietly():
+        def prepared(**options):
             interpreter = Interpreter(
-                model_content=self._content, num_threads=threads
+                model_content=self._content, num_threads=threads, **options
             )
             interpreter.allocate_tensors()
+            return interpreter
+
+        with quietly():
+            try:
+                interpreter = prepared()
+            except RuntimeError:
+                # XNNPACK refuses 8-bit tensors that are constant, such as a
+                # gate that calibration never saw move. LiteRT's own kernels
+                # take them, more slowly.
+                kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                interpreter = prepared(experimental_op_resolver_type=kernels)
         input_index = interpreter.get_input_details()[0]["index"]
         output_index = interpreter.get_output_details()[0]["index"]
 

@@ -131,7 +131,12 @@ def image_folder(
             f"`epoch` is {epoch!r} without a `seed`, which decides what an "
             "epoch is. Give both."
         )
-    threads = threads or available_cores()
+    if threads is None:
+        threads = available_cores()
+    if type(threads) is not int or threads < 1:
+        raise ValueError(
+            f"`threads` is {threads!r}. Allowed: an integer of at least 1."
+        )
     paths, labels, class_names = find_classes(folder)
     paths, labels = tf.constant(paths), tf.constant(labels)
     count = len(labels)
@@ -275,7 +280,13 @@ def center_crop(data, size: tuple[int, int], crop: float = 0.875):
     """
     import tensorflow as tf
 
-    image = tf.io.decode_image(data, channels=3, expand_animations=False)
+    # The accurate way to decode, which is Pillow's: TensorFlow's own default is
+    # up to nine of 255 away from it.
+    image = tf.cond(
+        tf.io.is_jpeg(data),
+        lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(data, 3, expand_animations=False),
+    )
     shape = tf.cast(tf.shape(image)[:2], tf.float32)
     target = [np.floor(side / crop + 1e-6) for side in size]
     scale = tf.reduce_max(tf.constant(target, tf.float32) / shape)
@@ -298,9 +309,10 @@ def _decode_window(data, window, size):
     import tensorflow as tf
 
     def decode(ratio):
-        # The window counts in pixels of the reduced image, which are rounded
-        # up in number.
-        scaled = tf.maximum(window // ratio, [0, 0, 1, 1])
+        # The window in pixels of the reduced image, its ends to the nearest.
+        corner = (window[:2] + ratio // 2) // ratio
+        end = (window[:2] + window[2:] + ratio // 2) // ratio
+        scaled = tf.concat([corner, tf.maximum(end - corner, 1)], 0)
         return tf.image.decode_and_crop_jpeg(
             data, scaled, channels=3, ratio=ratio
         )

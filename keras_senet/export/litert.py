@@ -1,9 +1,9 @@
 """A model as a LiteRT (TFLite) flatbuffer."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -96,20 +96,23 @@ def cached_litert(model: keras.Model, **options) -> bytes:
     if options.get("precision", "float32") != "float32":
         # Its calibration would have to be part of the name.
         return to_litert(model, **options)
-    try:
-        return path.read_bytes()
-    except OSError:
-        content = to_litert(model, **options)
-    _keep(path, content)
+    with contextlib.suppress(OSError):
+        content, sha256 = _parted(path.read_bytes())
+        if hashlib.sha256(content).digest() == sha256:
+            return content
+    content = to_litert(model, **options)
+    # The cache may be read-only or full, which costs time and nothing else.
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content + hashlib.sha256(content).digest())
+        temporary.replace(path)
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
     return content
 
 
-def _keep(path: Path, content: bytes):
-    """Writes to the cache, which may be read-only or full: that costs time."""
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+def _parted(cached):
+    """The content of a cached file, and the hash behind it."""
+    size = hashlib.sha256().digest_size
+    return cached[:-size], cached[-size:]

@@ -79,6 +79,75 @@ def test_operators_equal_numpy(excitation, use_bias, rng):
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("squeeze", ["avg", "max", "none"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("rank", SHAPES)
+def test_training_gives_the_same_and_its_gradients_are_differences(
+    rank, data_format, squeeze, rng
+):
+    """Training takes other operations than inference."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the gradient of its own is TensorFlow's")
+    import tensorflow as tf
+
+    layer = SqueezeExcite(
+        reduction=8,
+        squeeze=squeeze,
+        activation="tanh",
+        data_format=data_format,
+        dtype="float64",
+        output_scale=1.5,
+    )
+    shape = SHAPES[rank]
+    if data_format == "channels_first":
+        if squeeze == "none":
+            pytest.skip("TensorFlow has no such convolution on a CPU")
+        shape = (shape[0], shape[-1], *shape[1:-1])
+    layer.build(shape)
+    randomize(layer, rng)
+    x = tf.constant(rng.standard_normal(shape))
+    weights = tf.constant(rng.standard_normal(shape))
+
+    def loss(x):
+        return tf.reduce_sum(layer(x, training=True) * weights)
+
+    axis = -1 if data_format == "channels_last" else 1
+    last = np.moveaxis(x.numpy(), axis, -1)
+    outputs = np.moveaxis(layer(x, training=True).numpy(), axis, -1)
+    np.testing.assert_allclose(outputs, last * numpy_gates(last, layer))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss(x)
+    variables = [v.value for v in layer.trainable_variables]
+    of_x, *of_variables = tape.gradient(value, [x, *variables])
+    step = 1e-6
+    direction = rng.standard_normal(shape)
+    slope = (loss(x + step * direction) - loss(x - step * direction)) / step / 2
+    np.testing.assert_allclose(
+        tf.reduce_sum(of_x * direction), slope, rtol=1e-5, atol=1e-6
+    )
+    for variable, gradient in zip(variables, of_variables, strict=True):
+        direction = rng.standard_normal(variable.shape)
+        variable.assign_add(step * direction)
+        above = loss(x)
+        variable.assign_sub(2 * step * direction)
+        slope = (above - loss(x)) / step / 2
+        variable.assign_add(step * direction)
+        np.testing.assert_allclose(
+            tf.reduce_sum(gradient * direction), slope, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_the_size_of_a_map_in_training_may_be_unknown(rng):
+    inputs = keras.Input((None, None, 16))
+    model = keras.Model(inputs, SqueezeExcite(reduction=4)(inputs))
+    for size in (5, 8):
+        x = rng.standard_normal((2, size, size + 1, 16)).astype("float32")
+        np.testing.assert_allclose(
+            model(x, training=True), model(x, training=False), atol=1e-5
+        )
+
+
 @pytest.mark.parametrize(
     ("channels", "arguments", "hidden"),
     [
