@@ -188,6 +188,21 @@ def infer_keras_graph(case):
     return infer_keras_senet(case, engine="keras")
 
 
+def infer_int8(case):
+    """In 8 bits, calibrated on noise: for its speed alone."""
+    import_keras(case["threads"])
+    from keras_senet import Classifier
+
+    images = images_and_labels(case)[0]
+    classifier = Classifier(
+        our_network(case["model"], case["size"]),
+        precision="int8",
+        threads=case["threads"],
+        calibration=images[:2],
+    )
+    return lambda: classifier.scores(images)
+
+
 def infer_plain(case):
     plain = case["model"].removeprefix("se_")
     return infer_keras_senet(case, model=plain)
@@ -434,6 +449,7 @@ CONTENDERS = {
         "onnxruntime": infer_onnxruntime,
         "openvino": infer_openvino,
         "plain": infer_plain,
+        "int8": infer_int8,
     },
     "build": {"keras_senet": build_keras_senet, "keras": build_keras},
     "input": {

@@ -111,7 +111,7 @@ class Classifier:
             `"auto"`: LiteRT where it runs and there is no GPU or TPU, else
             Keras. Defaults to `"auto"`.
         precision: `"float32"`, or `"int8"` on LiteRT: a quarter of the size,
-            two to four times as fast, and a little less accurate. Defaults to
+            three times as fast, and a little less accurate. Defaults to
             `"float32"`.
         threads: number of threads of LiteRT. Defaults to `None`: one per core
             that the process may use.

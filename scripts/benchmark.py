@@ -9,12 +9,14 @@
     python scripts/benchmark.py --work build --models se_resnet152 --peers keras
     python scripts/benchmark.py --work input --photos FOLDER
 
+    python scripts/benchmark.py --draw
+
 Every contender has a process of its own, which does the work once at a time,
 A B C A B C …; the others wait meanwhile. A ratio is that of two neighbours in
 one round, and the median and the spread (lowest and highest) are over the
-rounds. Writes a row per contender to the CSV file and draws it; rows of the
-same case are replaced. The peers: benchmarks/requirements.txt. Nothing else
-should run on the machine meanwhile.
+rounds. Writes a row per contender to the CSV file; rows of the same case are
+replaced. --draw makes pictures of it and the table in the README. The peers:
+benchmarks/requirements.txt. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
@@ -74,6 +76,65 @@ COLUMNS = (
     "versions",
     "command",
 )
+
+
+# The README's table: what, work, model, batch, peers, limit of the ratio to the
+# fastest of them.
+FAST = ("timm", "torch_compile", "onnxruntime", "openvino")
+TARGETS = (
+    (
+        "SE-ResNeXt-50 training step",
+        "train",
+        "se_resnext50",
+        8,
+        ("timm",),
+        0.95,
+    ),
+    ("SE-ResNet-50 training step", "train", "se_resnet50", 8, ("timm",), 0.85),
+    ("SENet-154 training step", "train", "senet154", 4, ("timm",), 1.0),
+    (
+        "SE-ResNet-50 to ResNet-50, training",
+        "train",
+        "se_resnet50",
+        8,
+        ("plain",),
+        1.03,
+    ),
+    ("SE-ResNet-50 inference", "infer", "se_resnet50", 1, FAST, 0.9),
+    ("SE-ResNet-50 inference", "infer", "se_resnet50", 8, FAST, 0.9),
+    ("SE-ResNeXt-50 inference", "infer", "se_resnext50", 1, FAST, 0.95),
+    ("SE-ResNeXt-50 inference", "infer", "se_resnext50", 8, FAST, 0.95),
+    (
+        "SE-ResNet-50 to ResNet-50, inference",
+        "infer",
+        "se_resnet50",
+        1,
+        ("plain",),
+        1.03,
+    ),
+    (
+        "SE-ResNet-50 to ResNet-50, inference",
+        "infer",
+        "se_resnet50",
+        8,
+        ("plain",),
+        1.03,
+    ),
+    ("memory of a training step", "memory", "se_resnet50", 8, ("timm",), 1.0),
+    ("building SE-ResNet-152", "build", "se_resnet152", 8, ("keras",), 1.2),
+    ("images read per second", "input", "se_resnet50", 32, ("torch",), 2.0),
+)
+BEGIN, END = "<!-- benchmark -->\n", "<!-- end of benchmark -->"
+NAMES = {
+    "keras": "Keras",
+    "keras_graph": "Keras graph",
+    "torch_compile": "torch.compile",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "plain": "ResNet-50",
+    "int8": "ours in 8 bits",
+    "torch": "torch DataLoader",
+}
 
 
 class Contender:
@@ -215,6 +276,174 @@ def repeat(photos: str, folder: str, times: int) -> int:
     return sum(len(list(link.iterdir())) for link in Path(folder).iterdir())
 
 
+def table(rows: list[dict]) -> str:
+    """Returns the targets and what was measured, in Markdown."""
+    lines = [
+        "| work | batch | ours | fastest peer | ratio (spread) | target |",
+        "|---|---|---|---|---|---|",
+    ]
+    for label, work, model, batch, peers, limit in TARGETS:
+        case = [
+            row
+            for row in rows
+            if (row["work"], row["model"]) == (work, model)
+            and int(row["batch"]) == batch
+            and row["size"] == "224"
+        ]
+        more_is_better = UNITS.get(work) == "images/s/core"
+        theirs = [row for row in case if row["contender"] in peers]
+        if not theirs:
+            continue
+        closest = (min if more_is_better else max)(
+            theirs, key=lambda row: float(row["ratio"])
+        )
+        ours = next(row for row in case if row["contender"] == "keras_senet")
+        ratio = float(closest["ratio"])
+        met = ratio >= limit if more_is_better else ratio <= limit
+        sign = "≥" if more_is_better else "≤"
+        unit = ours["unit"]
+        lines.append(
+            f"| {label} | {batch if work != 'build' else ''} | "
+            f"{float(ours['median']):,.0f} {unit} | "
+            f"{NAMES.get(closest['contender'], closest['contender'])} "
+            f"{float(closest['median']):,.0f} {unit} | "
+            f"{ratio:.2f} ({float(closest['ratio_low']):.2f} to "
+            f"{float(closest['ratio_high']):.2f}) | "
+            f"{sign} {limit:.2f} {'met' if met else '**missed**'} |"
+        )
+    dates = sorted({row["date"] for row in rows})
+    lines += [
+        "",
+        f"{rows[0]['machine']}; {' to '.join(sorted({dates[0], dates[-1]}))}.",
+    ]
+    return "\n".join(lines)
+
+
+def write_readme(rows: list[dict]):
+    """Puts the table between its two marks."""
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    temporary = readme.with_suffix(".part")
+    temporary.write_text(f"{before}{BEGIN}\n{table(rows)}\n\n{END}{after}")
+    temporary.replace(readme)
+
+
+def draw(rows: list[dict], path: Path):
+    """Draws the ratios to every peer, and the cost against the work."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
+
+    colors = dict(
+        zip(
+            dict.fromkeys(row["contender"] for row in rows),
+            plt.get_cmap("tab10").colors * 3,
+            strict=False,
+        )
+    )
+
+    def legend(axis):
+        marks = dict(
+            zip(*reversed(axis.get_legend_handles_labels()), strict=True)
+        )
+        axis.legend(
+            marks.values(),
+            marks.keys(),
+            fontsize=8,
+            frameon=False,
+            loc="upper left",
+            bbox_to_anchor=(1, 1),
+        )
+
+    wanted = {
+        (work, model, str(batch)) for _, work, model, batch, *_ in TARGETS
+    }
+    compared = [
+        row
+        for row in rows
+        if row["ratio"]
+        and (row["work"], row["model"], row["batch"]) in wanted
+        and row["size"] == "224"
+        and row["unit"] != "images/s/core"
+    ]
+    cases = list(
+        dict.fromkeys((r["work"], r["model"], r["batch"]) for r in compared)
+    )
+    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.4 * len(cases)))
+    for row in compared:
+        place = cases.index((row["work"], row["model"], row["batch"]))
+        ratio = float(row["ratio"])
+        axis.errorbar(
+            ratio,
+            place,
+            xerr=[
+                [ratio - float(row["ratio_low"])],
+                [float(row["ratio_high"]) - ratio],
+            ],
+            fmt="o",
+            color=colors[row["contender"]],
+            label=NAMES.get(row["contender"], row["contender"]),
+            elinewidth=1,
+        )
+    axis.axvline(1, color="black", linewidth=0.8)
+    axis.set_xscale("log")
+    ticks = [0.25, 0.5, 0.75, 1, 1.25, 1.5]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    labels = [f"{work} {model}, batch {batch}" for work, model, batch in cases]
+    axis.set_yticks(range(len(cases)), labels)
+    axis.invert_yaxis()
+    axis.set_xlabel("time or memory of keras_senet / that of the peer")
+    legend(axis)
+    figure.savefig(path.with_suffix(".png"), dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+    sweeps = {
+        "batch": lambda r: r["model"] == "se_resnet50" and r["size"] == "224",
+        "size": lambda r: r["model"] == "se_resnet50" and r["batch"] == "1",
+        "depth": lambda r: r["batch"] == "1" and r["size"] == "224",
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4))
+    for axis, (name, belongs) in zip(axes, sweeps.items(), strict=True):
+        lines = {}
+        for row in rows:
+            if row["work"] != "infer" or not belongs(row):
+                continue
+            depth = re.sub(r"\D", "", row["model"])
+            x = int(depth if name == "depth" else row[name])
+            y = float(row["median"]) / int(row["batch"])
+            if "resnext" not in row["model"]:
+                lines.setdefault(row["contender"], {})[x] = y
+        for contender, points in lines.items():
+            if len(points) > 2:
+                axis.plot(
+                    sorted(points),
+                    [points[x] for x in sorted(points)],
+                    "o-",
+                    color=colors[contender],
+                    label=NAMES.get(contender, contender),
+                )
+        axis.set_xlabel({"size": "height and width (pixels)"}.get(name, name))
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        ticks = sorted({x for points in lines.values() for x in points})
+        axis.set_xticks(ticks, ticks)
+        axis.minorticks_off()
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+    axes[0].set_ylabel("ms per image, inference")
+    axes[0].legend(fontsize=8, frameon=False)
+    titles = ("SE-ResNet-50", "SE-ResNet-50, batch 1", "SE-ResNets, batch 1")
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title, fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path.with_name(f"{path.stem}_cost.png"), dpi=120)
+    plt.close(figure)
+
+
 def machine_name() -> str:
     """The processor and the number of cores that this process may use."""
     text = platform.processor() or platform.machine()
@@ -234,7 +463,12 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--work", nargs="+", choices=WORKS, required=True)
+    parser.add_argument("--work", nargs="+", choices=WORKS, default=[])
+    parser.add_argument(
+        "--draw",
+        action="store_true",
+        help="make the pictures and the README's table of what is measured",
+    )
     parser.add_argument("--models", nargs="+", default=["se_resnet50"])
     parser.add_argument(
         "--peers", nargs="+", help="default: all that the work has"
@@ -260,6 +494,8 @@ def main():
         "--verbose", action="store_true", help="show what contenders print"
     )
     args = parser.parse_args()
+    if not (args.work or args.draw):
+        parser.error("nothing to do: give --work, --draw or both.")
     machine = machine_name()
     slug = re.sub(r"\W+", "_", machine.lower()).strip("_")
     out = Path(args.out or ROOT / "results" / f"benchmark_{slug}.csv")
@@ -291,7 +527,7 @@ def main():
             }
             if UNITS.get(work) == "images/s/core":
                 # Keras takes half a minute for a thousand augmentations.
-                times = {"input": 8, "augment": 2}[work]
+                times = {"input": 8, "augment": 4}[work]
                 case["photos"] = f"{folder}/{work}"
                 case["images"] = repeat(args.photos, case["photos"], times)
             print(f"{work} {model}, batch {batch}, {size} px", flush=True)
@@ -313,6 +549,12 @@ def main():
                     f" ({row['low']} to {row['high']})  {ratio}",
                     flush=True,
                 )
+
+    if args.draw:
+        with out.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        draw(rows, out)
+        write_readme(rows)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,17 @@ from weights.mirror import Mirror, isolate
 import keras_senet
 from keras_senet import analysis, preprocessing
 from keras_senet.analysis import cost
+from keras_senet.data import augmentation, pipeline
+from keras_senet.export import litert
 from keras_senet.weights import store
 
 PUBLIC = [
+    keras_senet.Classifier,
     keras_senet.SqueezeExcite,
     keras_senet.layers.BatchNormalization,
     keras_senet.layers.ChannelShuffle,
     keras_senet.layers.GroupedConv2D,
+    keras_senet.optimizers.SGD,
     keras_senet.list_models,
     keras_senet.create_model,
     keras_senet.preprocess_input,
@@ -36,6 +40,9 @@ PUBLIC = [
     keras_senet.add_squeeze_excite,
     preprocessing.wordnet_ids,
     store.trust,
+    augmentation.rand_augment,
+    litert.to_litert,
+    pipeline.image_folder,
 ]
 NAMES = {
     "np": np,
@@ -45,11 +52,27 @@ NAMES = {
     **vars(cost),
     **vars(analysis),
     **vars(store),
+    **vars(augmentation),
+    **vars(litert),
+    **vars(pipeline),
 }
 
 
+def put_photos(folder):
+    """The pictures that the examples speak of."""
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            one = folder / "photos" / part / name
+            one.mkdir(parents=True)
+            Image.new("RGB", (80, 60), "red").save(one / "1.jpg")
+    Image.new("RGB", (64, 48)).save(folder / "photo.jpg")
+
+
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
-def test_the_example_of_a_docstring(thing):
+def test_the_example_of_a_docstring(thing, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_SENET_HOME", str(tmp_path / "home"))
+    put_photos(tmp_path)
     parser = doctest.DocTestParser()
     test = parser.get_doctest(
         thing.__doc__, dict(NAMES), thing.__name__, None, 0
@@ -77,7 +100,7 @@ def test_the_readme_runs(block, tmp_path, monkeypatch):
         isolate(monkeypatch, tmp_path / "home")
         mirror = Mirror(tmp_path).__enter__()
         monkeypatch.setenv("KERAS_SENET_MIRROR", mirror.url)
-    Image.new("RGB", (64, 48)).save("photo.jpg")
+    put_photos(tmp_path)
     exec(block, {})
 
 

@@ -29,8 +29,10 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
 
     Example:
 
-    >>> image_folder("photos/train", augment=rand_augment)
-    >>> image_folder("photos", augment=partial(rand_augment, magnitude=15))
+    >>> import functools
+    >>> batches = image_folder("photos/train", augment=rand_augment)
+    >>> strong = functools.partial(rand_augment, magnitude=15)
+    >>> batches = image_folder("photos/train", augment=strong)
     """
     import tensorflow as tf
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import sys
 from collections.abc import Iterable
 
 import keras
@@ -100,6 +101,8 @@ def cached_litert(model: keras.Model, **options) -> bytes:
         content, sha256 = _parted(path.read_bytes())
         if hashlib.sha256(content).digest() == sha256:
             return content
+    if sys.stderr.isatty():
+        print(f"converting {model.name} to LiteRT, once", file=sys.stderr)
     content = to_litert(model, **options)
     # The cache may be read-only or full, which costs time and nothing else.
     temporary = path.with_suffix(f".{os.getpid()}.part")
