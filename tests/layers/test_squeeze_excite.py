@@ -79,8 +79,12 @@ def test_operators_equal_numpy(excitation, use_bias, rng):
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("squeeze", ["avg", "max", "none"])
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("data_format", "squeeze"),
+    # TensorFlow has no convolution of channels first in 64 bits on a CPU.
+    [("channels_last", squeeze) for squeeze in ("avg", "max", "none")]
+    + [("channels_first", squeeze) for squeeze in ("avg", "max")],
+)
 @pytest.mark.parametrize("rank", SHAPES)
 def test_training_gives_the_same_and_its_gradients_are_differences(
     rank, data_format, squeeze, rng
@@ -100,8 +104,6 @@ def test_training_gives_the_same_and_its_gradients_are_differences(
     )
     shape = SHAPES[rank]
     if data_format == "channels_first":
-        if squeeze == "none":
-            pytest.skip("TensorFlow has no such convolution on a CPU")
         shape = (shape[0], shape[-1], *shape[1:-1])
     layer.build(shape)
     randomize(layer, rng)
