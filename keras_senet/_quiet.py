@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def quietly(show: bool = True) -> Iterator[None]:
     """Turns standard error away while libraries write past their log level.
 
-    If the work fails, what they wrote is shown.
+    Args:
+        show: whether what they wrote is shown if the work fails. Defaults to
+            `True`.
     """
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as log:
@@ -19,7 +21,8 @@ def quietly() -> Iterator[None]:
             yield
         except BaseException:
             log.seek(0)
-            os.write(stderr, log.read())
+            if show:
+                os.write(stderr, log.read())
             raise
         finally:
             os.dup2(stderr, 2)

@@ -1,6 +1,7 @@
 """From images to named classes, with a model that describes itself."""
 
 import importlib.util
+import logging
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,11 +24,17 @@ from keras_senet.engines import (
     LiteRTEngine,
     available_cores,
 )
-from keras_senet.export.litert import PRECISIONS, cached_litert
+from keras_senet.export.litert import (
+    PRECISIONS,
+    ConversionError,
+    cached_litert,
+)
 from keras_senet.layers.device import on_cpu
 from keras_senet.preprocessing import decode_predictions, preprocess_input
 from keras_senet.weights import sources
 from keras_senet.weights.load import classes_in
+
+logger = logging.getLogger("keras_senet")
 
 ENGINES = ("auto", "keras", "litert")
 Prediction = list[tuple[str, str, float]]
@@ -182,9 +189,16 @@ class Classifier:
                     "`calibration` has no image. Give images like those to "
                     "come, a hundred or more."
                 )
-        content = cached_litert(
-            model, precision=precision, calibration=calibration
-        )
+        try:
+            content = cached_litert(
+                model, precision=precision, calibration=calibration
+            )
+        except ConversionError as error:
+            if engine != "auto" or precision != "float32":
+                raise
+            logger.warning("%s It runs on Keras instead.", error)
+            self.engine, self._run = "keras", KerasEngine(model)
+            return
         self._run = LiteRTEngine(content, threads)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
@@ -371,6 +385,8 @@ def _choose(engine, precision, model):
         missing = "a model with a fixed input size"
     elif model.card.data_format == "channels_first":
         missing = "a model with data_format='channels_last'"
+    elif any(layer.compute_dtype != "float32" for layer in model.layers):
+        missing = "a model that computes in float32"
     if engine == "auto" and precision == "float32":
         return "litert" if missing is None and on_cpu() else "keras"
     if engine == "keras" and precision != "float32":

@@ -280,6 +280,37 @@ def test_an_empty_calibration_is_named(model):
 
 
 @on_tensorflow
+def test_half_precision_stays_on_keras(images):
+    model = keras_senet.SEResNet20(weights="cifar10", dtype="mixed_bfloat16")
+    assert Classifier(model).engine == "keras"
+    with pytest.raises(ValueError, match="computes in float32"):
+        Classifier(model, engine="litert")
+
+
+@on_tensorflow
+def test_what_litert_has_not_stays_on_keras(images, caplog, capfd):
+    import tensorflow as tf
+
+    def bessel(x):
+        return tf.math.bessel_i0e(x)
+
+    model = keras_senet.SEResNet20(weights="cifar10")
+    kinds = (keras.layers.Activation, keras.layers.ReLU)
+    layer = next(one for one in model.layers if isinstance(one, kinds))
+    layer.call = bessel
+    classifier = Classifier(model)
+    assert classifier.engine == "keras"
+    assert "LiteRT can't convert" in caplog.text
+    assert capfd.readouterr().err == ""
+    np.testing.assert_allclose(
+        classifier.scores(images), expected(model, images), atol=1e-5
+    )
+    with pytest.raises(ValueError, match="LiteRT can't convert") as caught:
+        Classifier(model, engine="litert")
+    assert len(str(caught.value)) < 500
+
+
+@on_tensorflow
 def test_without_litert_it_says_what_to_install(model, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert Classifier(model).engine == "keras"

@@ -16,6 +16,10 @@ from keras_senet.weights.store import cache_folder
 PRECISIONS = ("float32", "int8")
 
 
+class ConversionError(ValueError):
+    """A model that LiteRT's converter does not take."""
+
+
 def to_litert(
     model: keras.Model,
     precision: str = "float32",
@@ -36,7 +40,8 @@ def to_litert(
         The content of a `.tflite` file.
 
     Raises:
-        ValueError: if the backend is another, or there is no calibration.
+        ValueError: if the backend is another.
+        ConversionError: if the model has operations that LiteRT has not.
 
     Example:
 
@@ -59,7 +64,7 @@ def to_litert(
         return model(images, training=False)
 
     signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    with quietly():
+    with quietly(show=False):
         traced = tf.function(forward, autograph=False).get_concrete_function(
             signature
         )
@@ -73,7 +78,14 @@ def to_litert(
             converter.target_spec.supported_ops = [
                 tf.lite.OpsSet.TFLITE_BUILTINS_INT8
             ]
-        return converter.convert()
+        try:
+            return converter.convert()
+        except Exception as error:
+            # The message goes on with the whole graph.
+            reason = str(error).strip().partition("\n")[0][:300]
+            raise ConversionError(
+                f"LiteRT can't convert {model.name}: {reason}"
+            ) from None
 
 
 def cached_litert(model: keras.Model, **options) -> bytes:
