@@ -18,18 +18,13 @@ from keras_senet.data.images import (
     find_images,
     read_image,
 )
-from keras_senet.engines import (
-    BATCH,
-    KerasEngine,
-    LiteRTEngine,
-    available_cores,
-)
+from keras_senet.device import available_cores, on_cpu
+from keras_senet.engines import BATCH, KerasEngine, LiteRTEngine
 from keras_senet.export.litert import (
     PRECISIONS,
     ConversionError,
     cached_litert,
 )
-from keras_senet.layers.device import on_cpu
 from keras_senet.preprocessing import decode_predictions, preprocess_input
 from keras_senet.weights import sources
 from keras_senet.weights.load import classes_in
@@ -118,7 +113,7 @@ class Classifier:
             `"auto"`: LiteRT where it runs and there is no GPU or TPU, else
             Keras. Defaults to `"auto"`.
         precision: `"float32"`, or `"int8"` on LiteRT: a quarter of the size,
-            three times as fast, and a little less accurate. Defaults to
+            faster, and a little less accurate. Defaults to
             `"float32"`.
         threads: number of threads of LiteRT. Defaults to `None`: one per core
             that the process may use.

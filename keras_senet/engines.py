@@ -1,6 +1,5 @@
 """What computes a network's outputs: Keras, or LiteRT on a CPU."""
 
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -12,13 +11,6 @@ from keras_senet._quiet import quietly
 
 # Images that the Keras graph takes at once.
 BATCH = 32
-
-
-def available_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class KerasEngine:
@@ -51,9 +43,8 @@ class LiteRTEngine:
     """A LiteRT file of batch 1 on the threads of a CPU.
 
     One image is computed by all threads together. Of several every thread
-    takes one at a time, which leaves nothing to wait for: 370 ms against 417
-    for SE-ResNet-50 and eight images on two cores. Each thread then has the
-    weights in the order that it wants, so memory is as many times theirs.
+    takes one at a time, which leaves nothing to wait for. Each thread then has
+    the weights in the order that it wants, so memory is as many times theirs.
 
     Args:
         content: the file's content.

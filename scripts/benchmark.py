@@ -250,9 +250,9 @@ def write(path: Path, rows: list[dict]):
     if path.exists():
         with path.open(newline="") as file:
             old = list(csv.DictReader(file))
-    key = lambda row: tuple(str(row[k]) for k in (*CASE, "contender"))  # noqa: E731
-    new = {key(row) for row in rows}
-    kept = [row for row in old if key(row) not in new]
+    # All of them: a row's ratio is to ours of its own run.
+    new = [str(rows[0][key]) for key in CASE]
+    kept = [row for row in old if [row[key] for key in CASE] != new]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
     with temporary.open("w", newline="") as file:

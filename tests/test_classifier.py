@@ -129,16 +129,13 @@ def test_it_names_paths_arrays_batches_images_and_folders(
     assert set(from_paths[0][0][1:2]) < set(model.card.class_names)
     opened = [Image.open(path) for path in paths]
     arrays = [np.asarray(image) for image in opened]
-    crops = np.stack([center_crop(i, (32, 32), 0.875) for i in opened])
-    if model.card.crop != 0.875:
-        crops = np.stack(
-            [
-                center_crop(
-                    i, (32, 32), model.card.crop, model.card.interpolation
-                )
-                for i in opened
-            ]
-        )
+    card = model.card
+    crops = np.stack(
+        [
+            center_crop(image, (32, 32), card.crop, card.interpolation)
+            for image in opened
+        ]
+    )
     for given in (tmp_path, opened, arrays, crops, list(crops), str(tmp_path)):
         assert same(classifier.predict(given, top=3), from_paths)
     for given in (str(paths[2]), arrays[2], opened[2]):

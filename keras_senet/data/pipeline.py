@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_senet.data.images import SUFFIXES
-from keras_senet.engines import available_cores
+from keras_senet.device import available_cores
 
 # What a random crop keeps of an image: part of the area, and width / height
 # (Szegedy et al. 2015, and every recipe for ImageNet since).

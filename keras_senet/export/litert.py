@@ -98,6 +98,9 @@ def cached_litert(model: keras.Model, **options) -> bytes:
     Returns:
         The content of a `.tflite` file.
     """
+    if options.get("precision", "float32") != "float32":
+        # Its calibration would have to be part of the name.
+        return to_litert(model, **options)
     import tensorflow as tf
 
     digest = hashlib.sha256(
@@ -106,9 +109,6 @@ def cached_litert(model: keras.Model, **options) -> bytes:
     for variable in model.variables:
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     path = cache_folder() / "litert" / f"{digest.hexdigest()}.tflite"
-    if options.get("precision", "float32") != "float32":
-        # Its calibration would have to be part of the name.
-        return to_litert(model, **options)
     with contextlib.suppress(OSError):
         content, sha256 = _parted(path.read_bytes())
         if hashlib.sha256(content).digest() == sha256:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_senet.layers.device import on_cpu
+from keras_senet.device import on_cpu
 
 
 @keras.saving.register_keras_serializable("keras_senet", name="GroupedConv2D")

@@ -237,8 +237,8 @@ class SqueezeExcite(keras.layers.Layer):
 
         In 1x1 convolutions, not Dense layers: LiteRT runs them in one XNNPACK
         partition, and Dense needs reshapes that break the network into two or
-        four. In training as products of matrices, whose gradients cost a tenth
-        of those of convolutions on maps of one pixel.
+        four. In training as products of matrices, whose gradients cost a
+        fraction of those of convolutions on maps of one pixel.
         """
         gates = squeezed
         if form == "matmul":

@@ -1,4 +1,6 @@
-"""What the layers run on."""
+"""What Keras runs on."""
+
+import os
 
 import keras
 
@@ -11,3 +13,10 @@ def on_cpu() -> bool:
 
     kinds = {device.device_type for device in tf.config.list_physical_devices()}
     return not kinds & {"GPU", "TPU"}
+
+
+def available_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
