@@ -6,9 +6,11 @@ import sys
 
 from keras_senet.commands import (
     convert,
+    evaluate,
     list_networks,
     predict,
     summary,
+    train,
     verify_weights,
 )
 
@@ -17,6 +19,8 @@ COMMANDS = {
     "list": list_networks,
     "summary": summary,
     "predict": predict,
+    "train": train,
+    "evaluate": evaluate,
     "convert": convert,
     "verify-weights": verify_weights,
 }
@@ -34,7 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         not be read, weights that are not what was published), or 2 if the
         command could not be carried out.
     """
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args, rest = parser.parse_known_args(arguments)
+    if rest and not hasattr(args, "takes_fields"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.fields_given = rest
     try:
         status = args.run(args)
         if sys.stdout:

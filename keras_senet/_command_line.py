@@ -20,4 +20,6 @@ def import_keras_quietly():
     with quietly():
         import keras
 
-        keras.ops.zeros(())
+        # Several workers must be named before the first operation.
+        if not os.environ.get("TF_CONFIG"):
+            keras.ops.zeros(())

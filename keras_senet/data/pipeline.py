@@ -1,66 +1,23 @@
-"""Folders of images as batches, read fast enough for training.
-
-TensorFlow's engine is the point: it decodes the part of a JPEG that a crop
-keeps, at the resolution that it needs, on all cores and without Python.
-"""
+"""Labelled images as batches, read fast enough for training, on tf.data."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from keras_senet.data.images import SUFFIXES
+from keras_senet.data.crops import (
+    ATTEMPTS,
+    center_crop,
+    padded_crop,
+    random_crop,
+)
+from keras_senet.data.folder import from_folder
+from keras_senet.data.labelled import LabelledImages
+from keras_senet.data.sampling import Sampler
 from keras_senet.device import available_cores
 
-# What a random crop keeps of an image: part of the area, and width / height
-# (Szegedy et al. 2015, and every recipe for ImageNet since).
-AREA = (0.08, 1.0)
-ASPECT = (3 / 4, 4 / 3)
-# Crops tried until one fits into the image, else its middle is taken.
-ATTEMPTS = 10
-# The scales at which a JPEG can be decoded.
-RATIOS = (8, 4, 2, 1)
-
-
-def find_classes(folder: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
-    """Finds the images of a folder that has a folder per class.
-
-    Args:
-        folder: the folder, such as ImageNet's `train`. Its folders, in sorted
-            order, are the classes; images in folders of theirs count as well.
-
-    Returns:
-        Paths of the images in sorted order, their classes (array of int32),
-        and the names of the classes.
-
-    Raises:
-        ValueError: if there is no such folder, or a class without an image.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise ValueError(
-            f"{str(folder)!r} is no folder. Give one that has a folder of "
-            "images per class."
-        )
-    classes = sorted(p for p in folder.iterdir() if p.is_dir())
-    paths, labels = [], []
-    for label, one in enumerate(classes):
-        found = sorted(
-            str(p) for p in one.rglob("*") if p.suffix.lower() in SUFFIXES
-        )
-        if not found:
-            raise ValueError(
-                f"The class {str(one)!r} has no image. Looked for names that "
-                f"end in {', '.join(SUFFIXES)}. Remove the folder, or fill it."
-            )
-        paths += found
-        labels += [label] * len(found)
-    if not paths:
-        raise ValueError(
-            f"{str(folder)!r} has no folders of images. Give one that has a "
-            "folder per class, such as ImageNet's `train`."
-        )
-    return paths, np.array(labels, "int32"), [p.name for p in classes]
+# How an image is cut for training.
+CROPS = {"random_size": random_crop, "padded": padded_crop}
 
 
 def image_folder(
@@ -115,14 +72,7 @@ def image_folder(
     >>> tuple(images.shape), batches.class_names
     ((2, 32, 32, 3), ['cat', 'dog'])
     """
-    import tensorflow as tf
-
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    if len(size) != 2 or not all(type(n) is int and n > 0 for n in size):
-        raise ValueError(
-            f"`size` is {size!r}. Allowed: a number of pixels, or a pair "
-            "(height, width)."
-        )
+    size = check_size(size)
     if type(batch_size) is not int or batch_size < 1:
         raise ValueError(
             f"`batch_size` is {batch_size!r}. Allowed: an integer of at least "
@@ -133,195 +83,201 @@ def image_folder(
             f"`epoch` is {epoch!r} without a `seed`, which decides what an "
             "epoch is. Give both."
         )
-    if threads is None:
-        threads = available_cores()
-    if type(threads) is not int or threads < 1:
+    if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(
             f"`threads` is {threads!r}. Allowed: an integer of at least 1."
         )
-    paths, labels, class_names = find_classes(folder)
-    paths, labels = tf.constant(paths), tf.constant(labels)
-    count = len(labels)
-
+    images = from_folder(Path(folder))
+    count = len(images)
     if training:
-        numbers = _keys(seed, epoch).flat_map(lambda key: _a_pass(count, key))
+        passes = iter(range(2**62)) if epoch is None else None
+        drawn = (
+            np.random.SeedSequence().entropy % 2**63 if seed is None else seed
+        )
+        sampler = Sampler(images.labels, drawn)
+
+        def rows():
+            number = epoch if passes is None else next(passes)
+            for start in range(
+                number * count, (number + 1) * count, batch_size
+            ):
+                stop = min(start + batch_size, (number + 1) * count)
+                yield sampler.numbers(start, stop), *sampler.draws(start, stop)
+
+        batches = _read_training(
+            images,
+            rows,
+            lambda image, random: random_crop(image, size, random),
+            augment,
+            batch_size,
+            threads,
+            deterministic=seed is not None,
+        )
     else:
-        numbers = tf.data.Dataset.range(count)
+        batches = evaluation_batches(
+            images,
+            lambda image: center_crop(image, size, crop),
+            batch_size,
+            threads=threads,
+        ).map(lambda numbers, pixels, labels: (pixels, labels))
+    # The images of a pass are known, which progress bars want to know too.
+    import tensorflow as tf
 
-    def load(number, *random):
-        data = tf.io.read_file(paths[number])
-        if not training:
-            return center_crop(data, size, crop), labels[number]
-        image = random_crop(data, size, random[0])
-        if augment is not None:
-            image = augment(image, random[1])
-        return image, labels[number]
-
-    batches = numbers.map(
-        load,
-        num_parallel_calls=threads,
-        deterministic=seed is not None or not training,
+    batches = batches.apply(
+        tf.data.experimental.assert_cardinality(-(-count // batch_size))
     )
-    batches = batches.batch(batch_size).prefetch(2)
+    batches.class_names = images.class_names
+    return batches
+
+
+def check_size(size):
+    """Returns a size in pixels as a pair (height, width).
+
+    Args:
+        size: a number for both, or a pair.
+
+    Returns:
+        Pair of integers.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(type(n) is int and n > 0 for n in pair):
+        raise ValueError(
+            f"`size` is {size!r}. Allowed: a number of pixels, or a pair "
+            "(height, width)."
+        )
+    return pair
+
+
+def training_batches(
+    images: LabelledImages,
+    sampler: Sampler,
+    size: tuple[int, int],
+    batch_size: int,
+    steps: range,
+    crop: str = "random_size",
+    augment: Callable | None = None,
+    part: tuple[int, int] = (0, 1),
+    replicas: int = 1,
+    threads: int | None = None,
+):
+    """Returns the batches of a run's steps, or one worker's part of them.
+
+    Args:
+        images: what is read.
+        sampler: decides which images make up a step, and what is random.
+        size: height and width of the images returned, in pixels.
+        batch_size: images per step, of all workers together.
+        steps: the numbers of the steps.
+        crop: a key of `CROPS`. Defaults to `"random_size"`.
+        augment: as for `image_folder`. Defaults to `None`.
+        part: which worker this is, and of how many. Defaults to `(0, 1)`.
+        replicas: devices of this worker, each of which gets batches of its own
+            in turn. Defaults to `1`.
+        threads: as for `image_folder`. Defaults to `None`.
+
+    Returns:
+        `tf.data.Dataset` of pairs: images, uint8, and labels, int32; per step
+        `replicas` batches.
+    """
+    worker, workers = part
+    mine = batch_size // workers
+    first = worker * mine
+
+    def rows():
+        for step in steps:
+            place = step * batch_size
+            # Drawn for the whole step, so that it is the same with any number
+            # of workers.
+            draws = sampler.draws(place, place + batch_size)
+            yield (
+                sampler.numbers(place + first, place + first + mine),
+                *(draw[first : first + mine] for draw in draws),
+            )
+
+    cut = CROPS[crop]
+    return _read_training(
+        images,
+        rows,
+        lambda image, random: cut(image, size, random),
+        augment,
+        mine // replicas,
+        threads,
+    )
+
+
+def _read_training(
+    images, rows, cut, augment, batch_size, threads, deterministic=True
+):
+    """Batches of the images that `rows` names, with what is random of each."""
+    import tensorflow as tf
+
+    labels = tf.constant(images.labels)
+
+    def load(number, random, seed):
+        image = cut(images.read(number), random)
+        if augment is not None:
+            image = augment(image, seed)
+        return image, tf.gather(labels, number)
+
+    signature = (
+        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((None, 4, ATTEMPTS), tf.float32),
+        tf.TensorSpec((None, 2), tf.int32),
+    )
+    data = tf.data.Dataset.from_generator(rows, output_signature=signature)
+    return _batched(data.unbatch(), load, batch_size, threads, deterministic)
+
+
+def evaluation_batches(
+    images: LabelledImages,
+    cut: Callable,
+    batch_size: int,
+    numbers: np.ndarray | None = None,
+    threads: int | None = None,
+):
+    """Returns images in order, cut as they are evaluated.
+
+    Args:
+        images: what is read.
+        cut: function of an image (as `LabelledImages.read` gives it) that
+            returns what the network gets of it.
+        batch_size: images per batch; the last may have fewer.
+        numbers: which images. Defaults to `None`: all.
+        threads: as for `image_folder`. Defaults to `None`.
+
+    Returns:
+        `tf.data.Dataset` of triples: numbers, what `cut` made of the images,
+        and labels.
+    """
+    import tensorflow as tf
+
+    if numbers is None:
+        numbers = np.arange(len(images))
+    labels = tf.constant(images.labels)
+
+    def load(number):
+        return number, cut(images.read(number)), tf.gather(labels, number)
+
+    data = tf.data.Dataset.from_tensor_slices(np.asarray(numbers, "int64"))
+    return _batched(data, load, batch_size, threads)
+
+
+def _batched(data, load, batch_size, threads, deterministic=True):
+    import tensorflow as tf
+
+    threads = threads or available_cores()
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
     # There is nothing left to tune, and it delays the end of a pass by 0.1 s.
     options.autotune.enabled = False
-    # The images of a pass are known, which progress bars want to know too.
-    batches = batches.apply(
-        tf.data.experimental.assert_cardinality(-(-count // batch_size))
-    ).with_options(options)
-    batches.class_names = class_names
-    return batches
-
-
-def _keys(seed, epoch):
-    """A dataset of one pair of numbers, another on every pass over it."""
-    import tensorflow as tf
-
-    if epoch is not None:
-        return tf.data.Dataset.from_tensors(
-            tf.constant([seed, epoch], tf.int64)
-        )
-    random = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return random.batch(2).take(1)
-
-
-def _a_pass(count, key):
-    """Per image of a pass its number, its random crop and a seed of its own."""
-    import tensorflow as tf
-
-    key = tf.bitcast(key, tf.int32)[:, 0] if key.dtype == tf.int64 else key
-    # All at once, which costs less than numbers for one image at a time.
-    order, crops, seeds = tf.unstack(
-        tf.random.experimental.stateless_split(key, 3)
+    # Every worker reads its own part already.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
     )
-    return tf.data.Dataset.from_tensor_slices(
-        (
-            tf.random.experimental.stateless_shuffle(
-                tf.range(count, dtype=tf.int64), seed=order
-            ),
-            tf.random.stateless_uniform((count, 4, ATTEMPTS), crops),
-            tf.random.experimental.stateless_split(seeds, count),
-        )
+    data = data.map(
+        load, num_parallel_calls=threads, deterministic=deterministic
     )
-
-
-def random_crop(data, size: tuple[int, int], random):
-    """Decodes a random part of an image, resized and by chance flipped.
-
-    Args:
-        data: scalar string tensor, the content of an image file.
-        size: height and width of the result in pixels.
-        random: tensor of shape `(4, ATTEMPTS)` of numbers in [0, 1) that decide
-            what is random.
-
-    Returns:
-        Tensor of shape `(*size, 3)`, uint8.
-    """
-    import tensorflow as tf
-
-    flip = random[3, 1] < 0.5
-
-    def from_jpeg():
-        shape = tf.image.extract_jpeg_shape(data)
-        return _decode_window(data, _random_window(shape, random), size)
-
-    def from_other():
-        image = tf.io.decode_image(data, channels=3, expand_animations=False)
-        top, left, height, width = tf.unstack(
-            _random_window(tf.shape(image), random)
-        )
-        return image[top : top + height, left : left + width]
-
-    image = tf.cond(tf.io.is_jpeg(data), from_jpeg, from_other)
-    image = tf.raw_ops.ResizeBilinear(
-        images=image[None], size=size, half_pixel_centers=True
-    )[0]
-    image = tf.cast(image + 0.5, tf.uint8)
-    return tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
-
-
-def _random_window(shape, random):
-    """A random part of an image: top, left, height and width in pixels."""
-    import tensorflow as tf
-
-    height, width = tf.unstack(tf.cast(shape[:2], tf.float32))
-    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * random[0])
-    low, high = np.log(ASPECT).astype("float32")
-    aspect = tf.exp(low + (high - low) * random[1])
-    sides = tf.round(tf.sqrt(area * tf.stack([1 / aspect, aspect])))
-    fits = tf.reduce_all((sides >= 1) & (sides <= [[height], [width]]), axis=0)
-    first = tf.argmax(fits)
-    # Else the middle, with sides as near to the image's as allowed.
-    middle = tf.stack(
-        [
-            tf.minimum(height, tf.round(width / ASPECT[0])),
-            tf.minimum(width, tf.round(height * ASPECT[1])),
-        ]
-    )
-    found = fits[first]
-    sides = tf.where(found, sides[:, first], middle)
-    place = tf.where(found, random[2:, 0], 0.5)
-    corner = tf.floor(([height, width] - sides + 1) * place)
-    return tf.cast(tf.concat([corner, sides], 0), tf.int32)
-
-
-def center_crop(data, size: tuple[int, int], crop: float = 0.875):
-    """Decodes an image, resizes it and cuts out its centre.
-
-    Args:
-        data: scalar string tensor, the content of an image file.
-        size: height and width of the result in pixels.
-        crop: part of the resized image that the crop keeps along the side that
-            fits tighter. Defaults to `0.875`.
-
-    Returns:
-        Tensor of shape `(*size, 3)`, uint8; that of
-        `keras_senet.data.images.center_crop` but for rounding.
-    """
-    import tensorflow as tf
-
-    # The accurate way to decode, which is Pillow's: TensorFlow's own default is
-    # up to nine of 255 away from it.
-    image = tf.cond(
-        tf.io.is_jpeg(data),
-        lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(data, 3, expand_animations=False),
-    )
-    shape = tf.cast(tf.shape(image)[:2], tf.float32)
-    target = [np.floor(side / crop + 1e-6) for side in size]
-    scale = tf.reduce_max(tf.constant(target, tf.float32) / shape)
-    resized = tf.cast(tf.round(shape * scale), tf.int32)
-    resized = tf.maximum(resized, size)
-    image = tf.image.resize(image, resized, antialias=True)
-    top, left = (resized[0] - size[0]) // 2, (resized[1] - size[1]) // 2
-    image = image[top : top + size[0], left : left + size[1]]
-    image = tf.ensure_shape(image, (*size, 3))
-    return tf.saturate_cast(tf.round(image), tf.uint8)
-
-
-def _decode_window(data, window, size):
-    """The pixels of a window of a JPEG, and no more of them than are needed.
-
-    A JPEG can be decoded at an eighth, a quarter or half of its size, which
-    averages pixels as a resize with antialiasing would. The smallest that still
-    has more pixels than asked for is taken.
-    """
-    import tensorflow as tf
-
-    def decode(ratio):
-        # The window in pixels of the reduced image, its ends to the nearest.
-        corner = (window[:2] + ratio // 2) // ratio
-        end = (window[:2] + window[2:] + ratio // 2) // ratio
-        scaled = tf.concat([corner, tf.maximum(end - corner, 1)], 0)
-        return tf.image.decode_and_crop_jpeg(
-            data, scaled, channels=3, ratio=ratio
-        )
-
-    spare = tf.reduce_min(window[2:] // size)
-    which = tf.argmax(spare >= RATIOS, output_type=tf.int32)
-    branches = [lambda ratio=ratio: decode(ratio) for ratio in RATIOS]
-    # The last also where there is nothing to spare, and argmax gives 0.
-    which = tf.where(spare < 2, len(RATIOS) - 1, which)
-    return tf.switch_case(which, branches)
+    return data.batch(batch_size).prefetch(2).with_options(options)

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_senet.data import images, pipeline
+from keras_senet.data import crops, images
 from keras_senet.data.augmentation import rand_augment
+from keras_senet.data.folder import find_classes
 from keras_senet.data.pipeline import image_folder
 
 
@@ -49,7 +50,7 @@ def test_evaluation_gives_the_centre_crops_of_pillow_in_order(folder):
     assert pixels.dtype == np.uint8
     assert pixels.shape == (12, 32, 32, 3)
     assert labels.tolist() == [0] * 6 + [1] * 6
-    paths, _, _ = pipeline.find_classes(folder)
+    paths, _, _ = find_classes(folder)
     for path, ours in zip(paths, pixels, strict=True):
         theirs = images.center_crop(images.read_image(path), (32, 32))
         assert abs(ours.astype(int) - theirs).max() <= 2, path
@@ -94,7 +95,7 @@ def test_a_crop_is_the_window_that_the_numbers_say(tmp_path):
     path = tmp_path / "one.jpeg"
     photo(1, 240, 180).save(path, quality=97)
     data = tf.io.read_file(str(path))
-    random = np.full((4, pipeline.ATTEMPTS), 0.5, "float32")
+    random = np.full((4, crops.ATTEMPTS), 0.5, "float32")
     random[0], random[1] = 0.3, 0.8
     area = 240 * 180 * (0.08 + 0.92 * 0.3)
     aspect = np.exp(np.log(3 / 4) + 0.8 * (np.log(4 / 3) - np.log(3 / 4)))
@@ -107,12 +108,12 @@ def test_a_crop_is_the_window_that_the_numbers_say(tmp_path):
         expected = np.asarray(
             image.crop(box).resize((64, 64), Image.Resampling.BILINEAR), "int32"
         )
-    ours = pipeline.random_crop(data, (64, 64), tf.constant(random)).numpy()
+    ours = crops.random_crop(data, (64, 64), tf.constant(random)).numpy()
     difference = abs(ours - expected)
     assert difference.max() <= 12
     assert difference.mean() < 2
     random[3, 1] = 0.4
-    flipped = pipeline.random_crop(data, (64, 64), tf.constant(random)).numpy()
+    flipped = crops.random_crop(data, (64, 64), tf.constant(random)).numpy()
     np.testing.assert_array_equal(flipped, ours[:, ::-1])
 
 
@@ -125,11 +126,11 @@ def test_a_jpeg_decoded_small_shows_the_same_window(tmp_path, size):
     Image.fromarray(ramp).save(path, quality=100, subsampling=0)
     data = tf.io.read_file(str(path))
     for place in (0.0, 0.37, 0.99):
-        random = np.full((4, pipeline.ATTEMPTS), place, "float32")
+        random = np.full((4, crops.ATTEMPTS), place, "float32")
         random[0], random[1], random[3] = 0.75, 0.5, 0.9
         shape = tf.constant([303, 401, 3])
-        window = pipeline._random_window(shape, tf.constant(random)).numpy()
-        crop = pipeline.random_crop(data, (size, size), tf.constant(random))
+        window = crops._random_window(shape, tf.constant(random)).numpy()
+        crop = crops.random_crop(data, (size, size), tf.constant(random))
         crop = crop.numpy().astype(float)
         middles = (np.arange(size) + 0.5) / size
         columns = window[1] + window[3] * middles - 0.5
@@ -146,8 +147,8 @@ def test_long_images_give_their_middle(tmp_path):
     array = np.zeros((10, 400, 3), "uint8")
     array[:, 190:210] = 255
     Image.fromarray(array).save(path)
-    random = np.full((4, pipeline.ATTEMPTS), 0.999, "float32")
-    crop = pipeline.random_crop(
+    random = np.full((4, crops.ATTEMPTS), 0.999, "float32")
+    crop = crops.random_crop(
         tf.io.read_file(str(path)), (10, 13), tf.constant(random)
     )
     assert crop.numpy().min() == 255
@@ -157,7 +158,7 @@ def test_crops_have_the_recipes_areas_and_aspects():
     random = np.random.default_rng(0).random((500, 4, 10)).astype("float32")
     windows = np.array(
         [
-            pipeline._random_window(tf.constant([375, 500, 3]), tf.constant(r))
+            crops._random_window(tf.constant([375, 500, 3]), tf.constant(r))
             for r in random
         ]
     )

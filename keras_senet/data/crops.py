@@ -1,0 +1,290 @@
+"""Crops of images in TensorFlow: random ones for training, and the centre.
+
+TensorFlow's engine is the point: it decodes the part of a JPEG that a crop
+keeps, at the resolution that it needs, on all cores and without Python.
+"""
+
+import numpy as np
+
+# What a random crop keeps of an image: part of the area, and width / height
+# (Szegedy et al. 2015, and every recipe for ImageNet since).
+AREA = (0.08, 1.0)
+ASPECT = (3 / 4, 4 / 3)
+# Crops tried until one fits into the image, else its middle is taken.
+ATTEMPTS = 10
+# The scales at which a JPEG can be decoded.
+RATIOS = (8, 4, 2, 1)
+
+
+def random_crop(data, size: tuple[int, int], random):
+    """Decodes a random part of an image, resized and by chance flipped.
+
+    Args:
+        data: scalar string tensor, the content of an image file; or an image,
+            uint8.
+        size: height and width of the result in pixels.
+        random: tensor of shape `(4, ATTEMPTS)` of numbers in [0, 1) that decide
+            what is random.
+
+    Returns:
+        Tensor of shape `(*size, channels)`, uint8; three channels of a file.
+    """
+    import tensorflow as tf
+
+    if data.dtype == tf.string and size[0] != size[1]:
+        # An image that lies on its side is cut lying, and then turned.
+        return tf.cond(
+            orientation(data) > 4,
+            lambda: _random_crop(data, size[::-1], random, size),
+            lambda: _random_crop(data, size, random, size),
+        )
+    return _random_crop(data, size, random, size)
+
+
+def _random_crop(data, size, random, upright):
+    import tensorflow as tf
+
+    def from_jpeg():
+        shape = tf.image.extract_jpeg_shape(data)
+        return _decode_window(data, _random_window(shape, random), size)
+
+    def from_other():
+        image = data
+        if data.dtype == tf.string:
+            image = tf.io.decode_image(data, 3, expand_animations=False)
+        top, left, height, width = tf.unstack(
+            _random_window(tf.shape(image), random)
+        )
+        return image[top : top + height, left : left + width]
+
+    if data.dtype == tf.string:
+        image = tf.cond(tf.io.is_jpeg(data), from_jpeg, from_other)
+    else:
+        image = from_other()
+    image = tf.raw_ops.ResizeBilinear(
+        images=image[None], size=size, half_pixel_centers=True
+    )[0]
+    image = tf.cast(image + 0.5, tf.uint8)
+    if data.dtype == tf.string:
+        # A random part of the turned image is one of the image, turned.
+        image = tf.ensure_shape(turn(image, orientation(data)), (*upright, 3))
+    return _by_chance_flipped(image, random)
+
+
+def _by_chance_flipped(image, random):
+    import tensorflow as tf
+
+    flip = random[3, 1] < 0.5
+    return tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def padded_crop(data, size: tuple[int, int], random):
+    """Cuts a random part out of a small image with a black border, and flips.
+
+    The border is an eighth of the size, 4 of 32 pixels, as everybody trains on
+    CIFAR (He et al. 2016, section 4.2).
+
+    Args:
+        data: as for `random_crop`; the image has the size of the result.
+        size: height and width of the result in pixels.
+        random: as for `random_crop`.
+
+    Returns:
+        As `random_crop`.
+    """
+    import tensorflow as tf
+
+    image = decode(data)
+    pads = [side // 8 for side in size]
+    padded = tf.pad(image, [*((pad, pad) for pad in pads), (0, 0)])
+    corner = [
+        tf.cast(random[2 + axis, 0] * (2 * pad + 1), tf.int32)
+        for axis, pad in enumerate(pads)
+    ]
+    image = tf.slice(padded, [*corner, 0], [*size, image.shape[-1]])
+    return _by_chance_flipped(image, random)
+
+
+def decode(data):
+    """Decodes an image as Pillow does, but for rounding.
+
+    Args:
+        data: scalar string tensor, the content of an image file; or an image,
+            uint8.
+
+    Returns:
+        Tensor of shape `(height, width, channels)`, uint8; three channels of a
+        file.
+    """
+    import tensorflow as tf
+
+    if data.dtype != tf.string:
+        return data
+    # The accurate way: TensorFlow's own default is up to nine of 255 away from
+    # Pillow's.
+    image = tf.cond(
+        tf.io.is_jpeg(data),
+        lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(data, 3, expand_animations=False),
+    )
+    return tf.ensure_shape(turn(image, orientation(data)), (None, None, 3))
+
+
+def orientation(data):
+    """Reads from a JPEG how the camera was held.
+
+    Args:
+        data: scalar string tensor, the content of an image file.
+
+    Returns:
+        Scalar int32 tensor, the orientation of EXIF from 1 to 8; 1 where the
+        file says nothing.
+    """
+    import tensorflow as tf
+
+    head = tf.strings.substr(data, 0, 1024)
+    # Right after the start of the file, or after a JFIF segment.
+    padded = head + b" " * 28
+    has_exif = tf.reduce_any(
+        [tf.strings.substr(padded, place, 4) == b"Exif" for place in (6, 24)]
+    )
+    return tf.cond(
+        has_exif, lambda: _read_orientation(head), lambda: tf.constant(1)
+    )
+
+
+def _read_orientation(head):
+    import tensorflow as tf
+
+    head = tf.io.decode_raw(head, tf.uint8)
+    found = tf.ones((), tf.int32)
+    # The entry in both byte orders: tag, type, number of values (EXIF 2.3,
+    # section 4.6.2), then the value, whose byte is at `at`.
+    for entry, at in (
+        ([0x01, 0x12, 0, 3, 0, 0, 0, 1], 9),
+        ([0x12, 0x01, 3, 0, 1, 0, 0, 0], 8),
+    ):
+        count = tf.maximum(tf.size(head) - 12, 0)
+        matches = tf.reduce_all(
+            [head[k : k + count] == value for k, value in enumerate(entry)], 0
+        )
+        values = tf.cast(head[at : at + count], tf.int32)
+        values = tf.where(matches & (values <= 8), values, 0)
+        value = tf.reduce_max(tf.concat([values, [0]], 0))
+        found = tf.where(value > 0, value, found)
+    return found
+
+
+def turn(image, orientation):
+    """Turns an image upright.
+
+    Args:
+        image: tensor of shape `(height, width, channels)`.
+        orientation: scalar int32 tensor, see `orientation`.
+
+    Returns:
+        The image as it was seen (EXIF 2.3, section 4.6.4).
+    """
+    import tensorflow as tf
+
+    # Of the turned image: mirrored left to right, upside down, and whether rows
+    # and columns are exchanged before.
+    turns = [
+        (columns, rows, exchanged)
+        for exchanged, pairs in (
+            (False, ((0, 0), (1, 0), (1, 1), (0, 1))),
+            (True, ((0, 0), (1, 0), (1, 1), (0, 1))),
+        )
+        for columns, rows in pairs
+    ]
+
+    def turned(columns, rows, exchanged):
+        axes = [1] * columns + [0] * rows
+        result = tf.transpose(image, (1, 0, 2)) if exchanged else image
+        return tf.reverse(result, axes) if axes else result
+
+    return tf.switch_case(
+        orientation - 1, [lambda one=one: turned(*one) for one in turns]
+    )
+
+
+def _random_window(shape, random):
+    """A random part of an image: top, left, height and width in pixels."""
+    import tensorflow as tf
+
+    height, width = tf.unstack(tf.cast(shape[:2], tf.float32))
+    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * random[0])
+    low, high = np.log(ASPECT).astype("float32")
+    aspect = tf.exp(low + (high - low) * random[1])
+    sides = tf.round(tf.sqrt(area * tf.stack([1 / aspect, aspect])))
+    fits = tf.reduce_all((sides >= 1) & (sides <= [[height], [width]]), axis=0)
+    first = tf.argmax(fits)
+    # Else the middle, with sides as near to the image's as allowed.
+    middle = tf.stack(
+        [
+            tf.minimum(height, tf.round(width / ASPECT[0])),
+            tf.minimum(width, tf.round(height * ASPECT[1])),
+        ]
+    )
+    found = fits[first]
+    sides = tf.where(found, sides[:, first], middle)
+    place = tf.where(found, random[2:, 0], 0.5)
+    corner = tf.floor(([height, width] - sides + 1) * place)
+    return tf.cast(tf.concat([corner, sides], 0), tf.int32)
+
+
+def center_crop(data, size: tuple[int, int], crop: float = 0.875):
+    """Decodes an image, resizes it and cuts out its centre.
+
+    Args:
+        data: scalar string tensor, the content of an image file; or an image,
+            uint8.
+        size: height and width of the result in pixels.
+        crop: part of the resized image that the crop keeps along the side that
+            fits tighter. Defaults to `0.875`.
+
+    Returns:
+        Tensor of shape `(*size, channels)`, uint8; three channels of a file;
+        that of `keras_senet.data.images.center_crop` but for rounding.
+    """
+    import tensorflow as tf
+
+    image = decode(data)
+    if tuple(image.shape[:2]) == tuple(size) and crop == 1:
+        return image
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    target = [np.floor(side / crop + 1e-6) for side in size]
+    scale = tf.reduce_max(tf.constant(target, tf.float32) / shape)
+    resized = tf.cast(tf.round(shape * scale), tf.int32)
+    resized = tf.maximum(resized, size)
+    image = tf.image.resize(image, resized, antialias=True)
+    top, left = (resized[0] - size[0]) // 2, (resized[1] - size[1]) // 2
+    image = image[top : top + size[0], left : left + size[1]]
+    image = tf.ensure_shape(image, (*size, image.shape[-1]))
+    return tf.saturate_cast(tf.round(image), tf.uint8)
+
+
+def _decode_window(data, window, size):
+    """The pixels of a window of a JPEG, and no more of them than are needed.
+
+    A JPEG can be decoded at an eighth, a quarter or half of its size, which
+    averages pixels as a resize with antialiasing would. The smallest that still
+    has more pixels than asked for is taken.
+    """
+    import tensorflow as tf
+
+    def decode(ratio):
+        # The window in pixels of the reduced image, its ends to the nearest.
+        corner = (window[:2] + ratio // 2) // ratio
+        end = (window[:2] + window[2:] + ratio // 2) // ratio
+        scaled = tf.concat([corner, tf.maximum(end - corner, 1)], 0)
+        return tf.image.decode_and_crop_jpeg(
+            data, scaled, channels=3, ratio=ratio
+        )
+
+    spare = tf.reduce_min(window[2:] // size)
+    which = tf.argmax(spare >= RATIOS, output_type=tf.int32)
+    branches = [lambda ratio=ratio: decode(ratio) for ratio in RATIOS]
+    # The last also where there is nothing to spare, and argmax gives 0.
+    which = tf.where(spare < 2, len(RATIOS) - 1, which)
+    return tf.switch_case(which, branches)

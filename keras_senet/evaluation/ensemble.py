@@ -1,0 +1,185 @@
+"""Evaluates networks by name, from files, or as they are: one or several."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from keras_senet.applications import create_model
+from keras_senet.architectures.card import DescribedModel
+from keras_senet.classifier import open_model
+from keras_senet.data.crops import decode
+from keras_senet.data.labelled import open_images
+from keras_senet.data.pipeline import check_size
+from keras_senet.data.readable import find_unreadable, skip
+from keras_senet.evaluation.evaluator import Evaluator, check_backend
+from keras_senet.evaluation.result import Result
+from keras_senet.evaluation.views import VIEWS
+
+logger = logging.getLogger("keras_senet")
+
+Model = str | Path | DescribedModel
+
+
+def evaluate(
+    model: Model | Sequence[Model],
+    data,
+    split: str = "validation",
+    *,
+    weights: str | Sequence[str | None] | None = None,
+    views: str = "center",
+    size: int | tuple[int, int] | None = None,
+    crop: float | None = None,
+    batch_size: int = 32,
+    csv: str | Path | None = None,
+    strategy=None,
+    max_unreadable: int = 0,
+    track: Callable[[range], Iterable] = iter,
+) -> Result:
+    """Measures the top-1 and top-5 accuracy of a network or an ensemble.
+
+    Args:
+        model: a network's name in the registry, the path of a `.keras` file, a
+            classifier made by this package's constructors; or a list of these,
+            whose probabilities are averaged.
+        data: images, as `keras_senet.data.labelled.open_images` takes them:
+            `"folder:PATH"`, `"tfds:NAME"`, arrays, or `LabelledImages`. Classes
+            are found by their names, of ImageNet's also by their WordNet ids;
+            there may be fewer than the network has.
+        split: the part of the data. Defaults to `"validation"`.
+        weights: tag or path of the weights for a name, one per model. Defaults
+            to `None`: the networks' own.
+        views: what is averaged over: `"center"`, one crop; `"ten"`, corners,
+            centre and their mirror images; or `"multi"`, these ten at four
+            sizes. Defaults to `"center"`.
+        size: height and width of the crops in pixels; one number for both. A
+            network given by name is built for it. Defaults to `None`: as each
+            model's card says.
+        crop: part of the resized image's short side that a crop keeps: 0.875 is
+            224 of 256 pixels or 320 of 365, 299 / 352 is 299 of 352. Defaults
+            to `None`: as each model's card says.
+        batch_size: crops that a device computes at once. Defaults to `32`.
+        csv: a file for the accuracy of every class. Defaults to `None`.
+        strategy: a `tf.distribute.Strategy`, among whose devices and workers
+            the images are divided. Defaults to `None`: the one in whose scope
+            this is called, else one device.
+        max_unreadable: number of damaged images that are left out and named in
+            the log; all images are read once more to find them. Defaults to
+            `0`: one is an error.
+        track: function that wraps the range of the steps to show progress.
+            Defaults to `iter`.
+
+    Returns:
+        A `Result`, the same on all workers; each image is counted once.
+
+    Raises:
+        ValueError: for an argument that doesn't fit, before anything is
+            computed; or if outputs are not finite.
+        ImageError: if more images can't be read; it names them.
+
+    Example:
+
+    >>> pixels, labels = np.zeros((5, 32, 32, 3), "uint8"), np.arange(5)
+    >>> result = evaluate("se_resnet20", (pixels, labels), views="ten")
+    >>> result.images, result.top1
+    (5, 0.2)
+    """
+    check_backend()
+    several = isinstance(model, (list, tuple))
+    models = list(model) if several else [model]
+    tags = [weights] if isinstance(weights, (str, Path)) else weights
+    tags = [None] * len(models) if tags is None else list(tags)
+    size = None if size is None else check_size(size)
+    _check(models, tags, views, crop, batch_size, csv)
+    import tensorflow as tf
+
+    from keras_senet.training.distribution import part_of
+
+    strategy = strategy or tf.distribute.get_strategy()
+    images = open_images(data, split)
+    with strategy.scope():
+        models = [
+            _open(one, tag, size) for one, tag in zip(models, tags, strict=True)
+        ]
+    evaluator = Evaluator(models, strategy)
+    if max_unreadable:
+        images = _readable(images, max_unreadable)
+    cut = _cut([one.card for one in models], VIEWS[views], size, crop)
+    result = evaluator(images, cut, batch_size, track)
+    if csv is not None and part_of(strategy)[0] == 0:
+        result.write_csv(csv)
+    return result
+
+
+def _readable(images, limit):
+    """Images without those that can't be read, which the log names."""
+    unreadable = find_unreadable(images)
+    kept = skip(images, unreadable, limit)
+    for number in unreadable:
+        logger.warning("%s can't be read: left out", images.describe(number))
+    return kept
+
+
+def _check(models, tags, views, crop, batch_size, csv):
+    if not models or len(models) != len(tags):
+        raise ValueError(
+            f"There are {len(models)} models and {len(tags)} `weights`. "
+            "Allowed: at least one model, and weights for none or for each."
+        )
+    if views not in VIEWS:
+        raise ValueError(
+            f"`views` is {views!r}. Allowed: {', '.join(map(repr, VIEWS))}."
+        )
+    if crop is not None and not 0.1 <= crop <= 1:
+        raise ValueError(
+            f"`crop` is {crop!r}. Allowed: a number from 0.1 to 1, the part of "
+            "the resized image's short side, such as 0.875 for 224 of 256."
+        )
+    if type(batch_size) is not int or batch_size < 1:
+        raise ValueError(
+            f"`batch_size` is {batch_size!r}. Allowed: an integer of at least "
+            "1."
+        )
+    if csv is not None and not Path(csv).absolute().parent.is_dir():
+        raise ValueError(
+            f"`csv` is {str(csv)!r}, and there is no such folder. Make it "
+            "first."
+        )
+
+
+def _open(model, weights, size):
+    """A model; one given by name takes images of the size."""
+    if not isinstance(model, (str, Path)):
+        if weights is not None:
+            raise ValueError(
+                f"`weights` is {weights!r}, and {model.name} is a model, which "
+                "has its own. Leave it out."
+            )
+        return model
+    opened = open_model(str(model), weights)
+    if str(model).endswith(".keras") or size in (None, opened.card.input_size):
+        return opened
+    # It is known now which weights the name means.
+    return create_model(
+        model,
+        weights=opened.card.weights,
+        classes=opened.output_shape[-1],
+        input_shape=(*size, 3),
+    )
+
+
+def _cut(cards, view, size, crop):
+    """The function that makes of an image every model's views."""
+
+    def cut(data):
+        image = decode(data)
+        return tuple(
+            view(
+                image,
+                size or tuple(card.input_size),
+                crop or card.crop,
+                card.interpolation,
+            )
+            for card in cards
+        )
+
+    return cut

@@ -1,0 +1,103 @@
+"""What Keras' callbacks remember, so that a run which goes on has it again."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+PLAIN = (bool, int, float, str, type(None))
+
+
+def state_of(
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> tuple[list[dict], dict[str, np.ndarray]]:
+    """Returns what callbacks remember.
+
+    Args:
+        callbacks: the callbacks, in the order in which `restore` gets them.
+
+    Returns:
+        Per callback its plain attributes, and the text of a `CSVLogger`'s file;
+        and arrays by name, such as `EarlyStopping`'s best weights.
+    """
+    states, arrays = [], {}
+    for number, callback in enumerate(callbacks):
+        plain = {}
+        for name, value in vars(callback).items():
+            if isinstance(value, np.generic) or _is_scalar(value):
+                value = np.asarray(value).item()
+            if _is_plain(value):
+                plain[name] = value
+            elif _is_weights(value):
+                for k, array in enumerate(value):
+                    arrays[f"callback/{number}/{name}/{k:05d}"] = array
+        state = {"class": type(callback).__name__, "attributes": plain}
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            path = Path(callback.filename)
+            state["text"] = path.read_text() if path.exists() else ""
+        states.append(state)
+    return states, arrays
+
+
+def restore_files(callbacks, states: list[dict]) -> None:
+    """Takes from the files of callbacks what came after a checkpoint.
+
+    Args:
+        callbacks: those given to `state_of`.
+        states: what it returned.
+    """
+    for callback, state in zip(callbacks, states, strict=False):
+        if "text" in state and state["class"] == type(callback).__name__:
+            path = Path(callback.filename)
+            partial = path.with_name(f"{path.name}.partial")
+            partial.write_text(state["text"])
+            partial.replace(path)
+
+
+def restore(callbacks, states: list[dict], arrays: dict) -> None:
+    """Gives callbacks what they remembered; after `on_train_begin`.
+
+    Args:
+        callbacks: those given to `state_of`. One that was added since then
+            starts anew.
+        states: what it returned.
+        arrays: what it returned as well.
+    """
+    for number, (callback, state) in enumerate(
+        zip(callbacks, states, strict=False)
+    ):
+        if state["class"] != type(callback).__name__:
+            continue
+        vars(callback).update(state["attributes"])
+        lists = {}
+        for key in sorted(arrays):
+            kind, of, *rest = key.split("/")
+            if kind == "callback" and int(of) == number:
+                lists.setdefault(rest[0], []).append(arrays[key])
+        vars(callback).update(lists)
+
+
+def _is_scalar(value):
+    return keras.ops.is_tensor(value) and value.shape == ()
+
+
+def _is_plain(value):
+    if isinstance(value, PLAIN):
+        return True
+    try:
+        return (
+            isinstance(value, (list, dict))
+            and json.loads(json.dumps(value)) == value
+        )
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_weights(value):
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, np.ndarray) for item in value)
+    )

@@ -1,0 +1,81 @@
+"""The folder of a run: whose it is, and what it ends with."""
+
+import json
+import os
+from pathlib import Path
+
+import filelock
+
+from keras_senet.training.config import TrainConfig
+
+CONFIG, LOCK, CHECKPOINTS = "config.json", "lock", "checkpoints"
+UNREADABLE = "unreadable.json"
+HISTORY, CURVES, MODEL = "history.csv", "curves.png", "model.keras"
+
+
+class TrainingError(RuntimeError):
+    """A run that can't go on; the message says why, and what to do."""
+
+
+class Preempted(TrainingError):
+    """A run that SIGTERM ended, on this or another worker, once it was saved."""
+
+
+def claim(config: TrainConfig, data: dict) -> filelock.FileLock:
+    """Makes the folder this config's, and keeps other processes out of it.
+
+    Args:
+        config: the run's config.
+        data: facts of the training data that must stay as they are.
+
+    Returns:
+        The lock that is held until it is released or the process ends.
+
+    Raises:
+        ValueError: if the folder belongs to another config, with what differs.
+        TrainingError: if another process trains in it.
+    """
+    folder = Path(config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise TrainingError(
+            f"Another process trains in {folder}. Wait for it, or give another "
+            "folder (--out)."
+        ) from error
+    path = folder / CONFIG
+    record = {**config.record(), "data_found": data}
+    if path.exists():
+        try:
+            there = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f"{path} is damaged. Give another folder (--out)."
+            ) from error
+        changed = [
+            f"{name} is {record.get(name)!r}, was {there.get(name)!r}"
+            for name in sorted(record.keys() | there.keys())
+            if record.get(name) != there.get(name)
+        ]
+        if changed:
+            raise ValueError(
+                f"The run in {folder} belongs to another config: "
+                f"{'; '.join(changed)}. Give another folder (--out), or the "
+                "config as it was."
+            )
+    write_text(path, json.dumps(record, indent=2) + "\n")
+    return lock
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file that is whole or not there.
+
+    Args:
+        path: the file.
+        text: its content.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)
