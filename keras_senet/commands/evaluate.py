@@ -84,8 +84,10 @@ def run(args) -> int:
     from rich.text import Text
 
     from keras_senet.evaluation import evaluate
+    from keras_senet.evaluation.evaluator import check_backend
     from keras_senet.training.distribution import make_strategy, part_of
 
+    check_backend()
     strategy = make_strategy(args.strategy)
     result = evaluate(
         args.model,

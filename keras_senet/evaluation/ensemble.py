@@ -84,8 +84,7 @@ def evaluate(
     (5, 0.2)
     """
     check_backend()
-    several = isinstance(model, (list, tuple))
-    models = list(model) if several else [model]
+    models = list(model) if isinstance(model, (list, tuple)) else [model]
     tags = [weights] if isinstance(weights, (str, Path)) else weights
     tags = [None] * len(models) if tags is None else list(tags)
     size = None if size is None else check_size(size)
@@ -159,11 +158,12 @@ def _open(model, weights, size):
     if str(model).endswith(".keras") or size in (None, opened.card.input_size):
         return opened
     # It is known now which weights the name means.
+    first = opened.card.data_format == "channels_first"
     return create_model(
-        model,
+        str(model),
         weights=opened.card.weights,
         classes=opened.output_shape[-1],
-        input_shape=(*size, 3),
+        input_shape=(3, *size) if first else (*size, 3),
     )
 
 

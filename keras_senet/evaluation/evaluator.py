@@ -19,30 +19,30 @@ from keras_senet.preprocessing import preprocess_input
 class Evaluator:
     """One network or several, compiled once to be evaluated many times.
 
-        The probabilities of an image are averaged over its views, and over the
-        networks. Under a strategy of several devices or workers each reads and
-        computes its own images. The last step is filled up with images that are not
-        counted, so that every step has the same shape.
+    The probabilities of an image are averaged over its views, and over the
+    networks. Under a strategy of several devices or workers each reads and
+    computes its own images. The last step is filled up with images that are not
+    counted, so that every step has the same shape.
 
-        Args:
-            model: a classifier made by this package's constructors, or a list of
-                them: an ensemble. It may be trained on between two calls.
-            strategy: a `tf.distribute.Strategy`. Defaults to `None`: the one in
-                whose scope this is, else one device.
+    Args:
+        model: a classifier made by this package's constructors, or a list of
+            them: an ensemble. It may be trained on between two calls.
+        strategy: a `tf.distribute.Strategy`. Defaults to `None`: the one in
+            whose scope this is, else one device.
 
-        Raises:
-            ValueError: if Keras does not run on TensorFlow, a model is no
-                classifier, or the models have different classes.
+    Raises:
+        ValueError: if Keras does not run on TensorFlow, a model is no
+            classifier, or the models have different classes.
 
-        Example:
+    Example:
 
-        >>> from keras_senet.data.images import ImageError
-    from keras_senet.data.labelled import open_images
-        >>> from keras_senet.evaluation import views
-        >>> evaluator = Evaluator(keras_senet.SEResNet20(weights="cifar10"))
-        >>> photos = open_images((np.zeros((3, 32, 32, 3), "uint8"), np.arange(3)))
-        >>> evaluator(photos, lambda image: views.ten(image, (32, 32))).images
-        3
+    >>> from functools import partial
+    >>> from keras_senet.data.labelled import open_images
+    >>> from keras_senet.evaluation import views
+    >>> evaluator = Evaluator(keras_senet.SEResNet20(weights="cifar10"))
+    >>> photos = open_images((np.zeros((3, 32, 32, 3), "uint8"), np.arange(3)))
+    >>> evaluator(photos, partial(views.ten, size=(32, 32))).images
+    3
     """
 
     def __init__(
