@@ -7,13 +7,10 @@
 The same as `python -m keras_senet train`; `--help` says more.
 """
 
+import os
 import sys
 
-from keras_senet._command_line import import_keras_quietly
-
-import_keras_quietly()
-
-from keras_senet.__main__ import main
-
-if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+os.execv(
+    sys.executable,
+    [sys.executable, "-m", "keras_senet", "train", *sys.argv[1:]],
+)

@@ -1,5 +1,6 @@
 """Where a run computes: one device, several, or several machines."""
 
+import functools
 import json
 import os
 
@@ -153,6 +154,14 @@ def sum_over_workers(strategy, values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, "float64")
     if part_of(strategy)[1] == 1:
         return values
+    total = _sum(strategy)(tf.constant(values))
+    return strategy.experimental_local_results(total)[0].numpy()
+
+
+@functools.cache
+def _sum(strategy):
+    """The compiled sum over the workers of a strategy."""
+    import tensorflow as tf
 
     def on_replica(value):
         context = tf.distribute.get_replica_context()
@@ -161,5 +170,7 @@ def sum_over_workers(strategy, values: np.ndarray) -> np.ndarray:
         value = value if first else tf.zeros_like(value)
         return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-    total = strategy.run(on_replica, args=(tf.constant(values),))
-    return strategy.experimental_local_results(total)[0].numpy()
+    return tf.function(
+        lambda value: strategy.run(on_replica, args=(value,)),
+        reduce_retracing=True,
+    )

@@ -1,6 +1,7 @@
 """The steps of training, compiled: many a call, on every device."""
 
 import keras
+import numpy as np
 
 from keras_senet.data.mixing import mix
 from keras_senet.training.config import TrainConfig
@@ -92,10 +93,14 @@ class Steps:
         if phase not in self._compiled:
             self._compiled[phase] = tf.function(self._steps)
         self.freeze(phase)
+        # As long for a shorter call, for which nothing is compiled anew.
+        padded = np.zeros(self.config.steps_per_call)
+        padded[: len(steps)] = rates
         rows = self._compiled[phase](
             batches,
-            tf.constant(list(steps), tf.int64),
-            tf.constant(rates, self.variables[0].dtype),
+            tf.constant(steps[0], tf.int64),
+            tf.constant(len(steps)),
+            tf.constant(padded, self.variables[0].dtype),
             tf.constant(float(stop)),
         ).numpy()
         return rows[:, :3], bool(rows[-1, 3] > 0)
@@ -111,14 +116,15 @@ class Steps:
         for layer in self._norms:
             layer.trainable = phase == "all"
 
-    def _steps(self, batches, steps, rates, stop):
+    def _steps(self, batches, first, count, rates, stop):
         import tensorflow as tf
 
-        rows = tf.TensorArray(tf.float32, tf.size(steps))
-        for k in tf.range(tf.size(steps)):
+        rows = tf.TensorArray(tf.float32, count)
+        for k in tf.range(count):
             images, labels = next(batches)
+            step = first + tf.cast(k, tf.int64)
             result = self.strategy.run(
-                self._step, args=(images, labels, steps[k], rates[k], stop)
+                self._step, args=(images, labels, step, rates[k], stop)
             )
             # The same on every device.
             row = self.strategy.experimental_local_results(result)[0]
