@@ -308,6 +308,11 @@ class _Run:
         remembered.restore_files(self.callbacks, states[0])
         driven.on_train_begin()
         remembered.restore(self.callbacks, *states)
+        for row in self.rows:
+            self.history.on_epoch_end(
+                row["epoch"],
+                {key: row[key] for key in row if key != "epoch"},
+            )
         self.model.stop_training = False
         if self.step == 0 and self.epoch == 0 and not states[0]:
             self._save()
@@ -549,11 +554,6 @@ class _Run:
         self.sums, self.seconds = np.array(facts["sums"]), facts["seconds"]
         self.rate = facts["rate"]
         self.rows = facts["rows"]
-        for row in self.rows:
-            self.history.epoch.append(row["epoch"])
-            for name, value in row.items():
-                if name != "epoch":
-                    self.history.history.setdefault(name, []).append(value)
         if self.step and self.part[0] == 0:
             logger.warning(
                 "%s: going on from step %d of %d (epoch %d).",
