@@ -7,6 +7,7 @@ import sys
 from keras_senet.commands import (
     convert,
     evaluate,
+    finetune,
     list_networks,
     predict,
     summary,
@@ -20,6 +21,7 @@ COMMANDS = {
     "summary": summary,
     "predict": predict,
     "train": train,
+    "finetune": finetune,
     "evaluate": evaluate,
     "convert": convert,
     "verify-weights": verify_weights,

@@ -1,5 +1,10 @@
 """What the commands print with."""
 
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 
 def console(stderr: bool = False):
     """Returns the console of rich.
@@ -41,3 +46,29 @@ def table(*columns: str):
             no_wrap=number == 0,
         )
     return made
+
+
+def report(train: Callable, out: str | Path) -> int:
+    """Trains, and prints how good the network has become.
+
+    Args:
+        train: trains and returns Keras' `History`.
+        out: the run's folder.
+
+    Returns:
+        The exit status: 0; 1 if the run can't go on; 143 after SIGTERM.
+    """
+    from keras_senet.training.run_folder import Preempted, TrainingError
+
+    try:
+        model = train().model
+    except TrainingError as error:
+        print(f"keras-senet: {error}", file=sys.stderr)
+        return 128 + signal.SIGTERM if isinstance(error, Preempted) else 1
+    measured = model.card.measured
+    print(
+        f"{model.card.title}: top-1 {measured['top1']:.2%}, top-5 "
+        f"{measured['top5']:.2%} of {measured['images']} images of "
+        f"{measured['dataset']}; {Path(out) / 'model.keras'}"
+    )
+    return 0

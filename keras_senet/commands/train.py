@@ -4,9 +4,9 @@ Every field of the config is an option too: --model se_resnet50 --epochs 20.
 With several machines the same command runs on each, with TF_CONFIG set.
 """
 
-import signal
-import sys
 from pathlib import Path
+
+from keras_senet.commands.terminal import report
 
 
 def configure(parser) -> None:
@@ -23,7 +23,6 @@ def run(args) -> int:
     import dataclasses
 
     from keras_senet.training import TrainConfig, load_config, train
-    from keras_senet.training.run_folder import Preempted, TrainingError
 
     if args.fields:
         print(TrainConfig.__doc__)
@@ -33,15 +32,4 @@ def run(args) -> int:
         stem = Path(args.config).stem if args.config else "run"
         name = f"{stem}-{config.model}-seed{config.seed}"
         config = dataclasses.replace(config, out=f"runs/{name}")
-    try:
-        history = train(config)
-    except TrainingError as error:
-        print(f"keras-senet: {error}", file=sys.stderr)
-        return 128 + signal.SIGTERM if isinstance(error, Preempted) else 1
-    measured = history.model.card.measured
-    print(
-        f"{config.model}: top-1 {measured['top1']:.2%}, top-5 "
-        f"{measured['top5']:.2%} of {measured['images']} images of "
-        f"{measured['dataset']}; {config.out}/model.keras"
-    )
-    return 0
+    return report(lambda: train(config), config.out)

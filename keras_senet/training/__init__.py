@@ -5,4 +5,5 @@ from keras_senet.training.config import (
     load_config as load_config,
 )
 from keras_senet.training.distribution import STRATEGIES as STRATEGIES
+from keras_senet.training.finetune import finetune as finetune
 from keras_senet.training.loop import train as train

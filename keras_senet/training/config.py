@@ -266,7 +266,7 @@ def load_config(
         ValueError: if the file has none, or for a field or value that is not
             allowed.
     """
-    given = _changes(changes)
+    given = parse_fields(changes)
     if path is None:
         missing = [name for name in ("model", "data") if name not in given]
         if missing:
@@ -298,7 +298,18 @@ def load_config(
     return dataclasses.replace(config, **given)
 
 
-def _changes(words):
+def parse_fields(words: Sequence[str]) -> dict:
+    """Reads fields of a `TrainConfig` from the command line.
+
+    Args:
+        words: see `load_config`.
+
+    Returns:
+        Values by the fields' names.
+
+    Raises:
+        ValueError: for a field that there is not, or one without a value.
+    """
     hints = get_type_hints(TrainConfig)
     pairs, words = {}, list(words)
     while words:

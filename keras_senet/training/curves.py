@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from keras_senet.plots import new_figure, save
+
 
 def draw_curves(histories: dict[str, Path], out: Path) -> None:
     """Draws the top-1 errors of runs against the epochs.
@@ -15,17 +17,7 @@ def draw_curves(histories: dict[str, Path], out: Path) -> None:
         ImportError: without matplotlib.
         ValueError: if a run has no epoch yet.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Curves need matplotlib. Install it: pip install "
-            '"keras_senet[plot]"'
-        ) from error
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    figure, axes = new_figure(7, 4.5)
     for number, (name, path) in enumerate(histories.items()):
         with Path(path).open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -51,6 +43,4 @@ def draw_curves(histories: dict[str, Path], out: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    partial = out.with_name(f"partial_{out.name}")
-    figure.savefig(partial, dpi=150)
-    partial.replace(out)
+    save(figure, out)

@@ -20,7 +20,7 @@ from keras_senet._version import __version__
 from keras_senet.applications import create_model
 from keras_senet.data.augmentation import rand_augment
 from keras_senet.data.crops import center_crop
-from keras_senet.data.labelled import open_images
+from keras_senet.data.labelled import LabelledImages, open_images
 from keras_senet.data.pipeline import training_batches
 from keras_senet.data.readable import find_unreadable, skip
 from keras_senet.data.sampling import Sampler, hold_out
@@ -111,7 +111,7 @@ def train(
     _check_batch(config, strategy)
     worker, _ = distribution.part_of(strategy)
     with contextlib.ExitStack() as stack:
-        data = _open(config)
+        data = open_data(config)
         if worker == 0:
             stack.enter_context(run_folder.claim(config, _facts(data[0])))
         data = _readable(config, strategy, data)
@@ -144,8 +144,18 @@ def _check_batch(config, strategy):
         )
 
 
-def _open(config):
-    """The training and the validation images, the readable ones."""
+def open_data(config: TrainConfig) -> tuple[LabelledImages, LabelledImages]:
+    """Opens the images that a config names.
+
+    Args:
+        config: the run's config.
+
+    Returns:
+        The training and the validation images.
+
+    Raises:
+        ValueError: if there are none, or they are of other classes.
+    """
     images = open_images(config.data, "train")
     if config.hold_out:
         stay, held = hold_out(images.labels, config.hold_out, config.seed)
@@ -610,11 +620,13 @@ class _Run:
         run_folder.write_text(
             self.folder / "result.json", json.dumps(result, indent=2) + "\n"
         )
-        with contextlib.suppress(ImportError):
+        try:
             draw_curves(
                 {self.config.model: self.folder / run_folder.HISTORY},
                 self.folder / run_folder.CURVES,
             )
+        except ImportError as error:
+            logger.warning("No curves are drawn. %s", error)
 
 
 def _build(config, images, strategy):

@@ -18,7 +18,7 @@ class TrainingError(RuntimeError):
 
 
 class Preempted(TrainingError):
-    """A run that SIGTERM ended, here or on another worker, once it was saved."""
+    """A run that SIGTERM ended, here or elsewhere, once it was saved."""
 
 
 def claim(config: TrainConfig, data: dict) -> filelock.FileLock:

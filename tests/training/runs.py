@@ -17,7 +17,7 @@ COLOURS = ("red", "green", "blue")
 
 
 def write_photos(folder, train=48, validation=9, size=(36, 32)):
-    """A folder of three classes of noisy photos, each of a colour of its own."""
+    """A folder of three classes of noisy photos, of a colour each."""
     random = np.random.default_rng(0)
     for part, count in (("train", train), ("val", validation)):
         for channel, name in enumerate(COLOURS):
