@@ -15,7 +15,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     separate operations. On the TensorFlow backend this layer uses the one
     kernel that does both, in training and inference, for feature maps of rank 4
     in float32, float16 and bfloat16; everything else (other backends, other
-    ranks and types, masks, `synchronized`, `renorm`) is Keras' own code.
+    ranks and types, masks, `synchronized`, `renorm`, compilation with XLA) is
+    Keras' own code.
     Variables, configuration and results are those of Keras, and so is the
     layer's class name, so that weight files are interchangeable.
 
@@ -75,7 +76,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and mask is None
             and not self.synchronized
             and not self.renorm
+            and not _under_xla()
         )
+
+
+def _under_xla():
+    """Whether what is traced now is compiled with XLA.
+
+    XLA has no such kernel, and what it puts in its place takes the variance to
+    be E[x²] - E[x]², which is nothing but rounding where the mean is large.
+    """
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
+
+    return control_flow_util.GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
 
 
 def _float32(value):
@@ -84,4 +100,5 @@ def _float32(value):
 
 
 def _average(moving, value, momentum):
-    moving.assign(moving * momentum + value * (1.0 - momentum))
+    old = ops.cast(moving, value.dtype)
+    moving.assign(old * momentum + value * (1.0 - momentum))

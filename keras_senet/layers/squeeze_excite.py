@@ -279,12 +279,16 @@ def _pass_and_average(x, axes):
 
     @tf.custom_gradient
     def pass_and_average(x):
+        # Sums and counts are soon beyond the range of half precision.
+        wide = tf.cast(x, "float32") if x.dtype.size < 4 else x
         count = tf.reduce_prod([tf.shape(x)[axis] for axis in axes])
 
         def gradient(passed, averaged):
-            return passed + averaged / tf.cast(count, averaged.dtype)
+            share = tf.cast(averaged, wide.dtype) / tf.cast(count, wide.dtype)
+            return passed + tf.cast(share, x.dtype)
 
-        return (tf.identity(x), tf.reduce_mean(x, axes, True)), gradient
+        average = tf.cast(tf.reduce_mean(wide, axes, True), x.dtype)
+        return (tf.identity(x), average), gradient
 
     return pass_and_average(x)
 

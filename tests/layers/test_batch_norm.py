@@ -28,6 +28,8 @@ def pair(**arguments):
         ((8, 5, 6, 4), {"dtype": "mixed_float16"}),
         ((8, 5, 6, 4), {"dtype": "mixed_bfloat16"}),
         ((8, 4, 5, 6), {"axis": 1, "dtype": "mixed_bfloat16"}),
+        ((8, 5, 6, 4), {"dtype": "float16"}),
+        ((8, 5, 6, 4), {"dtype": "bfloat16"}),
         ((8, 5, 6, 4), {"epsilon": 1e-7}),
     ],
 )
@@ -82,6 +84,30 @@ def test_gradients_are_those_of_keras(axis, rng):
         )
     for left, right in zip(*gradients, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-4)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="XLA is asked for as TensorFlow does",
+)
+def test_compiled_with_xla_it_is_accurate(rng):
+    """A large mean and a small variance, whose squares' difference is noise."""
+    import tensorflow as tf
+
+    layer = BatchNormalization(epsilon=1e-6)
+    noise = rng.standard_normal((8, 32, 32, 3)).astype("float32")
+
+    @tf.function(jit_compile=True)
+    def compiled(x):
+        return layer(x, training=True)
+
+    np.testing.assert_allclose(
+        compiled(1000 + 0.5 * noise),
+        (noise - noise.mean((0, 1, 2))) / noise.std((0, 1, 2)),
+        atol=1e-2,
+    )
+    flat = np.full((8, 32, 32, 3), 255, "float32")
+    np.testing.assert_allclose(compiled(flat), 0, atol=1e-2)
 
 
 def test_frozen_layer_keeps_its_statistics(rng):

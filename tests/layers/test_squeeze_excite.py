@@ -140,6 +140,39 @@ def test_training_gives_the_same_and_its_gradients_are_differences(
         )
 
 
+@pytest.mark.parametrize("squeeze", ["avg", "max"])
+def test_half_precision_trains_on_large_maps(squeeze):
+    """The sum and the number of 256 x 256 pixels are beyond float16."""
+    x = np.full((1, 256, 256, 8), 10.0, "float32")
+    layer = SqueezeExcite(4, squeeze=squeeze, dtype="mixed_float16")
+    outputs = keras.ops.convert_to_numpy(layer(x, training=True))
+    expected = x * numpy_gates(x, layer)
+    np.testing.assert_allclose(outputs.astype("float32"), expected, rtol=1e-2)
+
+
+def test_half_precision_has_the_gradients_of_large_maps():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the gradient of its own is TensorFlow's")
+    import tensorflow as tf
+
+    x = tf.fill((1, 256, 256, 2), 0.5)
+    layer = SqueezeExcite(
+        1,
+        excitation="linear",
+        kernel_initializer="ones",
+        dtype="mixed_float16",
+    )
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        top = tf.cast(layer(x, training=True)[:, :2], "float32")
+        loss = tf.reduce_sum(top)
+    gradient = tape.gradient(loss, x)
+    # Below, what comes through the average alone: of two gates the sum of a
+    # half over two of 256 rows, through two kernels of ones.
+    np.testing.assert_allclose(gradient[:, 2:], 2 * 0.5 / 128 * 2, rtol=1e-2)
+    np.testing.assert_allclose(gradient[:, :2], 2 + 1 / 64, rtol=1e-2)
+
+
 def test_the_size_of_a_map_in_training_may_be_unknown(rng):
     inputs = keras.Input((None, None, 16))
     model = keras.Model(inputs, SqueezeExcite(reduction=4)(inputs))
