@@ -33,7 +33,8 @@ def configure(parser) -> None:
         help="folder:PATH with a folder per class, or tfds:NAME",
     )
     parser.add_argument(
-        "--split", default="validation", help="(default: %(default)s)"
+        "--split",
+        help="(default: validation, or all of a folder without splits)",
     )
     parser.add_argument(
         "--views",
@@ -83,9 +84,9 @@ def run(args) -> int:
     from rich.progress import track
     from rich.text import Text
 
+    from keras_senet.distribution import make_strategy, part_of
     from keras_senet.evaluation import evaluate
     from keras_senet.evaluation.evaluator import check_backend
-    from keras_senet.training.distribution import make_strategy, part_of
 
     check_backend()
     strategy = make_strategy(args.strategy)

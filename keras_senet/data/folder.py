@@ -8,24 +8,20 @@ from keras_senet.data.images import SUFFIXES
 from keras_senet.data.labelled import SPLITS, LabelledImages, find_split
 
 
-def from_folder(folder: Path, split: str | None = None) -> LabelledImages:
-    """Takes the images of a folder.
+def from_folder(folder: Path) -> LabelledImages:
+    """Takes the images of a folder that has a folder per class.
 
     Args:
-        folder: a folder that has folders of splits, which have a folder per
-            class; or one that has a folder per class, for the split `"train"`.
-        split: the split, or `None`: the folder has a folder per class.
+        folder: the folder.
 
     Returns:
         `LabelledImages`.
 
     Raises:
-        ValueError: if there is no such folder or split, or a class is empty.
+        ValueError: if there is no such folder, or a class is empty.
     """
     import tensorflow as tf
 
-    if split is not None:
-        folder = split_folder(folder, split)
     paths, labels, class_names = find_classes(folder)
     constant = tf.constant(paths)
     return LabelledImages(
@@ -37,12 +33,14 @@ def from_folder(folder: Path, split: str | None = None) -> LabelledImages:
     )
 
 
-def split_folder(folder: Path, split: str) -> Path:
+def split_folder(folder: Path, split: str | None) -> Path:
     """Returns the folder of a split.
 
     Args:
-        folder: a folder that has folders of splits, or classes right away.
-        split: the split.
+        folder: a folder that has folders of splits, or classes right away: all
+            of them are for training.
+        split: the split, or `None`: that for validation, or the whole folder
+            where it has no splits.
 
     Returns:
         The folder whose folders are the classes.
@@ -58,10 +56,12 @@ def split_folder(folder: Path, split: str) -> Path:
     there = [path.name for path in folder.iterdir() if path.is_dir()]
     names = sum(SPLITS.values(), ())
     splits = sorted(name for name in there if name in names)
-    # A folder named train beside folders of other names is a class as well.
-    if "train" not in splits and split == "train":
+    if not splits and split in ("train", None):
         return folder
-    return folder / find_split(split, splits, f"The folder {str(folder)!r}")
+    name = find_split(
+        split or "validation", splits, f"The folder {str(folder)!r}"
+    )
+    return folder / name
 
 
 def find_classes(folder: str | Path) -> tuple[list[str], np.ndarray, list[str]]:

@@ -61,7 +61,7 @@ class LabelledImages:
         )
 
 
-def open_images(data, split: str = "train") -> LabelledImages:
+def open_images(data, split: str | None = "train") -> LabelledImages:
     """Opens images by what names them.
 
     Args:
@@ -72,7 +72,8 @@ def open_images(data, split: str = "train") -> LabelledImages:
             classes; a dictionary of such pairs by split; or `LabelledImages`.
         split: `"train"`, `"validation"`, `"test"`, or what the data itself
             calls a split. Where there is only one of `"validation"` and
-            `"test"`, both names mean it. Defaults to `"train"`.
+            `"test"`, both names mean it. `None` is `"validation"`, or all of a
+            folder that has no splits. Defaults to `"train"`.
 
     Returns:
         `LabelledImages`.
@@ -90,17 +91,18 @@ def open_images(data, split: str = "train") -> LabelledImages:
     if isinstance(data, LabelledImages):
         return data
     if isinstance(data, dict):
-        return from_arrays(*data[find_split(split, data, "The data")])
+        name = find_split(split or "validation", data, "The data")
+        return from_arrays(*data[name])
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return from_arrays(*data)
-    from keras_senet.data.folder import from_folder
+    from keras_senet.data.folder import from_folder, split_folder
     from keras_senet.data.records import from_tfds
 
     kind, _, rest = str(data).partition(":")
     if kind == "folder" and rest:
-        return from_folder(Path(rest).expanduser(), split)
+        return from_folder(split_folder(Path(rest).expanduser(), split))
     if kind == "tfds" and rest:
-        return from_tfds(rest, split)
+        return from_tfds(rest, split or "validation")
     raise ValueError(
         f"The data is {data!r}. Allowed: 'folder:PATH' (a folder with train/"
         "CLASS/ and val/CLASS/ in it), 'tfds:NAME' (such as tfds:cifar10), or "

@@ -11,6 +11,7 @@ from keras_senet.data.crops import decode
 from keras_senet.data.labelled import open_images
 from keras_senet.data.pipeline import check_size
 from keras_senet.data.readable import find_unreadable, skip
+from keras_senet.distribution import part_of
 from keras_senet.evaluation.evaluator import Evaluator, check_backend
 from keras_senet.evaluation.result import Result
 from keras_senet.evaluation.views import VIEWS
@@ -23,7 +24,7 @@ Model = str | Path | DescribedModel
 def evaluate(
     model: Model | Sequence[Model],
     data,
-    split: str = "validation",
+    split: str | None = None,
     *,
     weights: str | Sequence[str | None] | None = None,
     views: str = "center",
@@ -45,7 +46,8 @@ def evaluate(
             `"folder:PATH"`, `"tfds:NAME"`, arrays, or `LabelledImages`. Classes
             are found by their names, of ImageNet's also by their WordNet ids;
             there may be fewer than the network has.
-        split: the part of the data. Defaults to `"validation"`.
+        split: the part of the data. Defaults to `None`: that for validation,
+            or all of a folder that has no splits.
         weights: tag or path of the weights for a name, one per model. Defaults
             to `None`: the networks' own.
         views: what is averaged over: `"center"`, one crop; `"ten"`, corners,
@@ -90,8 +92,6 @@ def evaluate(
     size = None if size is None else check_size(size)
     _check(models, tags, views, crop, batch_size, csv)
     import tensorflow as tf
-
-    from keras_senet.training.distribution import part_of
 
     strategy = strategy or tf.distribute.get_strategy()
     images = open_images(data, split)

@@ -11,6 +11,11 @@ from keras_senet.data.images import ImageError
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.data.pipeline import evaluation_batches
 from keras_senet.data.readable import find_unreadable
+from keras_senet.distribution import (
+    local_replicas,
+    part_of,
+    sum_over_workers,
+)
 from keras_senet.evaluation.classes import find_outputs
 from keras_senet.evaluation.result import Result, score, summarise
 from keras_senet.preprocessing import preprocess_input
@@ -95,12 +100,6 @@ class Evaluator:
                 outputs are not finite.
             ImageError: if an image can't be read; it names it.
         """
-        from keras_senet.training.distribution import (
-            local_replicas,
-            part_of,
-            sum_over_workers,
-        )
-
         count = len(images)
         if not count:
             raise ValueError(f"{images.name} has no image. Give at least one.")
@@ -169,7 +168,7 @@ class Evaluator:
                 raise ValueError(
                     f"The views of {images.name} have the shape {given}, and "
                     f"{model.name} takes (views, "
-                    f"{', '.join(map(str, shape))}). Cut them to that size, or "
+                    f"{', '.join(map(str, shape))}). Take that size, or "
                     "build the model for theirs: input_shape="
                     f"{given[-3:]}."
                 )

@@ -38,6 +38,7 @@ def draw_curves(histories: dict[str, Path], out: Path) -> None:
                 marker="o" if len(points) < 3 else None,
                 linewidth=1.5,
             )
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("epoch")
     axes.set_ylabel("top-1 error (%)")
     axes.set_ylim(bottom=0)

@@ -15,9 +15,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_senet import optimizers
+from keras_senet import distribution, optimizers
 from keras_senet._version import __version__
 from keras_senet.applications import create_model
+from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.augmentation import rand_augment
 from keras_senet.data.crops import center_crop
 from keras_senet.data.labelled import LabelledImages, open_images
@@ -28,7 +29,6 @@ from keras_senet.evaluation import Evaluator
 from keras_senet.training import (
     callbacks as remembered,
     checkpoints,
-    distribution,
     run_folder,
     schedule,
 )
@@ -275,7 +275,7 @@ class _Run:
         self.phases = schedule.phases(config, len(images))
         keras.utils.set_random_seed(config.seed)
         with strategy.scope():
-            self.model = _build(config, images, strategy)
+            self.model = build_model(config, images, strategy)
         self.steps = Steps(config, self.model, strategy)
         self.evaluator = Evaluator(self.model, strategy)
         self.history = keras.callbacks.History()
@@ -629,8 +629,19 @@ class _Run:
             logger.warning("No curves are drawn. %s", error)
 
 
-def _build(config, images, strategy):
-    """The network of a config, compiled with its optimizer."""
+def build_model(
+    config: TrainConfig, images: LabelledImages, strategy
+) -> DescribedModel:
+    """Builds the network of a config, compiled with its optimizer.
+
+    Args:
+        config: the run's config.
+        images: the training images.
+        strategy: the `tf.distribute.Strategy` in whose scope this is called.
+
+    Returns:
+        A `DescribedModel`.
+    """
     channels = 3
     pixels = images.read(0)
     if pixels.dtype == "uint8":
