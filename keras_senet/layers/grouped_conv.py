@@ -45,100 +45,115 @@ class GroupedConv2D(keras.layers.Conv2D):
             return super().convolution_op(inputs, kernel)
         import tensorflow as tf
 
-        @tf.custom_gradient
-        def convolve(x, kernel):
-            outputs = tf.nn.conv2d(
-                x, kernel, self.strides, self.padding.upper()
-            )
-            return outputs, lambda dy: self._gradients(x, dy, kernel)
-
         x = ops.convert_to_tensor(inputs, self.compute_dtype)
         # A tensor, since a custom gradient would count a variable on its own.
         kernel = tf.identity(ops.convert_to_tensor(kernel, self.compute_dtype))
+        how = self.strides, self.padding.upper()
         if self.data_format == "channels_last":
-            return convolve(x, kernel)
+            return _convolve(x, kernel, *how)
         # Not every build of TensorFlow has the other format on a CPU.
-        outputs = convolve(tf.transpose(x, (0, 2, 3, 1)), kernel)
+        outputs = _convolve(tf.transpose(x, (0, 2, 3, 1)), kernel, *how)
         return tf.transpose(outputs, (0, 3, 1, 2))
-
-    def _gradients(self, x, upstream, kernel):
-        import tensorflow as tf
-
-        size = kernel.shape[:2]
-        dense = {
-            "strides": (1, *self.strides, 1),
-            "padding": self.padding.upper(),
-        }
-        # Measured on two cores with AVX-512: dense convolutions of four groups
-        # are fastest, up to 64 channels.
-        per_group = kernel.shape[2]
-        merged = max(
-            count
-            for count in (1, 2, 3, 4)
-            if self.groups % count == 0
-            and (count == 1 or count * per_group <= 64)
-        )
-        parts = self.groups // merged
-        width = merged * kernel.shape[3] // self.groups
-        xs = tf.split(x, parts, axis=-1)
-        upstreams = tf.split(upstream, parts, axis=-1)
-
-        of_kernels = []
-        for part, gradient in zip(xs, upstreams, strict=True):
-            whole = tf.raw_ops.Conv2DBackpropFilter(
-                input=part,
-                filter_sizes=(*size, merged * per_group, width),
-                out_backprop=gradient,
-                **dense,
-            )
-            # The blocks on the diagonal are those of the groups.
-            shape = (*size, merged, per_group, merged, width // merged)
-            whole = tf.reshape(whole, shape)
-            of_kernels += [whole[:, :, k, :, k] for k in range(merged)]
-        of_kernel = tf.concat(of_kernels, axis=-1)
-
-        if max(self.strides) == 1:
-            return self._transposed(upstream, kernel), of_kernel
-        kernels = _block_diagonal(kernel, self.groups, merged)
-        of_xs = [
-            tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(part),
-                filter=one,
-                out_backprop=gradient,
-                **dense,
-            )
-            for part, gradient, one in zip(
-                xs, upstreams, tf.split(kernels, parts, axis=-1), strict=True
-            )
-        ]
-        return tf.concat(of_xs, axis=-1), of_kernel
-
-    def _transposed(self, upstream, kernel):
-        """The gradient of the input at stride 1: a convolution again."""
-        import tensorflow as tf
-
-        height, width, per_group, filters = kernel.shape
-        shape = (height, width, per_group, self.groups, filters // self.groups)
-        turned = tf.reshape(kernel[::-1, ::-1], shape)
-        turned = tf.transpose(turned, (0, 1, 4, 3, 2))
-        turned = tf.reshape(
-            turned,
-            (height, width, filters // self.groups, self.groups * per_group),
-        )
-        pads = [(0, 0)]
-        for size in (height, width):
-            # "same" has put (size - 1) // 2 before the map and the rest after
-            # it, "valid" nothing.
-            before, after = 0, 0
-            if self.padding == "same":
-                before = (size - 1) // 2
-                after = size - 1 - before
-            pads.append((size - 1 - before, size - 1 - after))
-        return tf.nn.conv2d(upstream, turned, 1, [*pads, (0, 0)])
 
 
 # A file of Keras keys a layer by the class's name.
 GroupedConv2D.__name__ = GroupedConv2D.__qualname__ = "Conv2D"
+
+
+def _convolve(x, kernel, strides, padding):
+    """A grouped convolution with gradients of every order.
+
+    Args:
+        x: tensor of shape `(batch, height, width, channels)`.
+        kernel: tensor of shape `(height, width, channels / groups, filters)`.
+        strides: pair of integers.
+        padding: `"SAME"`, `"VALID"`, or pairs of pixels before and after, per
+            axis of `x`.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        outputs = tf.nn.conv2d(x, kernel, strides, padding)
+        return outputs, lambda dy: _gradients(x, dy, kernel, strides, padding)
+
+    return convolve(x, kernel)
+
+
+def _gradients(x, upstream, kernel, strides, padding):
+    import tensorflow as tf
+
+    height, width, per_group, filters = kernel.shape
+    groups = x.shape[-1] // per_group
+    dense = {"strides": (1, *strides, 1), "padding": padding}
+    if not isinstance(padding, str):
+        dense["padding"] = "EXPLICIT"
+        dense["explicit_paddings"] = [n for pair in padding for n in pair]
+    # Measured on two cores with AVX-512: dense convolutions of four groups are
+    # fastest, up to 64 channels.
+    merged = max(
+        count
+        for count in (1, 2, 3, 4)
+        if groups % count == 0 and (count == 1 or count * per_group <= 64)
+    )
+    parts = groups // merged
+    own = filters // groups
+    xs = tf.split(x, parts, axis=-1)
+    upstreams = tf.split(upstream, parts, axis=-1)
+
+    of_kernels = []
+    for part, gradient in zip(xs, upstreams, strict=True):
+        whole = tf.raw_ops.Conv2DBackpropFilter(
+            input=part,
+            filter_sizes=(height, width, merged * per_group, merged * own),
+            out_backprop=gradient,
+            **dense,
+        )
+        # The blocks on the diagonal are those of the groups.
+        shape = (height, width, merged, per_group, merged, own)
+        whole = tf.reshape(whole, shape)
+        of_kernels += [whole[:, :, k, :, k] for k in range(merged)]
+    of_kernel = tf.concat(of_kernels, axis=-1)
+
+    if max(strides) == 1:
+        return _transposed(upstream, kernel, groups, padding), of_kernel
+    kernels = _block_diagonal(kernel, groups, merged)
+    of_xs = [
+        tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(part),
+            filter=one,
+            out_backprop=gradient,
+            **dense,
+        )
+        for part, gradient, one in zip(
+            xs, upstreams, tf.split(kernels, parts, axis=-1), strict=True
+        )
+    ]
+    return tf.concat(of_xs, axis=-1), of_kernel
+
+
+def _transposed(upstream, kernel, groups, padding):
+    """The gradient of the input at stride 1: a convolution again."""
+    import tensorflow as tf
+
+    height, width, per_group, filters = kernel.shape
+    own = filters // groups
+    turned = tf.reshape(
+        kernel[::-1, ::-1], (height, width, per_group, groups, own)
+    )
+    turned = tf.transpose(turned, (0, 1, 4, 3, 2))
+    turned = tf.reshape(turned, (height, width, own, groups * per_group))
+    if padding == "SAME":
+        pads = [((size - 1) // 2, size // 2) for size in (height, width)]
+    elif padding == "VALID":
+        pads = [(0, 0), (0, 0)]
+    else:
+        pads = padding[1:3]
+    rest = [
+        (size - 1 - before, size - 1 - after)
+        for size, (before, after) in zip((height, width), pads, strict=True)
+    ]
+    return _convolve(upstream, turned, (1, 1), [(0, 0), *rest, (0, 0)])
 
 
 def _block_diagonal(kernel, groups, merged):

@@ -114,6 +114,35 @@ def test_outputs_and_gradients_are_those_of_keras(
 
 
 @TENSORFLOW
+@pytest.mark.parametrize("arguments", CASES[:7], ids=str)
+def test_second_derivatives_are_those_of_keras(arguments, rng):
+    """A gradient's own gradient, and the derivative along a direction."""
+    import tensorflow as tf
+
+    shape = (2, 9, 8, 64)
+    x, along = (
+        tf.constant(rng.standard_normal(shape), "float32") for _ in range(2)
+    )
+    found = []
+    for layer in pair(shape, **arguments):
+        kernel = layer.kernel.value
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                loss = tf.reduce_sum(tf.sin(layer(x)))
+            of_x, of_kernel = inner.gradient(loss, [x, kernel])
+            norm = tf.reduce_sum(of_x**2) + tf.reduce_sum(of_kernel**2)
+        with tf.autodiff.ForwardAccumulator(x, along) as forward:
+            outputs = layer(x)
+        slopes = forward.jvp(outputs)
+        found.append([*outer.gradient(norm, [x, kernel]), slopes])
+    for ours, theirs in zip(*found, strict=True):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * max(1, scale))
+
+
+@TENSORFLOW
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
 def test_other_types(dtype, rng):
     import tensorflow as tf
