@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_SENET_MIRROR"] = "http://127.0.0.1:9"
 os.environ["KERAS_SENET_HOME"] = tempfile.mkdtemp(prefix="keras_senet_tests_")
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "training"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import numpy as np

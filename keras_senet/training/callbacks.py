@@ -19,11 +19,17 @@ def state_of(
         callbacks: the callbacks, in the order in which `restore` gets them.
 
     Returns:
-        Per callback its plain attributes, and the text of a `CSVLogger`'s file;
-        and arrays by name, such as `EarlyStopping`'s best weights.
+        Per callback its plain attributes, or the text of a `CSVLogger`'s file,
+        which is all that it needs; and arrays by name, such as
+        `EarlyStopping`'s best weights.
     """
     states, arrays = [], {}
     for number, callback in enumerate(callbacks):
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            path = Path(callback.filename)
+            text = path.read_text() if path.exists() else ""
+            states.append({"class": type(callback).__name__, "text": text})
+            continue
         plain = {}
         for name, value in vars(callback).items():
             if isinstance(value, np.generic) or _is_scalar(value):
@@ -33,11 +39,7 @@ def state_of(
             elif _is_weights(value):
                 for k, array in enumerate(value):
                     arrays[f"callback/{number}/{name}/{k:05d}"] = array
-        state = {"class": type(callback).__name__, "attributes": plain}
-        if isinstance(callback, keras.callbacks.CSVLogger):
-            path = Path(callback.filename)
-            state["text"] = path.read_text() if path.exists() else ""
-        states.append(state)
+        states.append({"class": type(callback).__name__, "attributes": plain})
     return states, arrays
 
 
@@ -70,7 +72,7 @@ def restore(callbacks, states: list[dict], arrays: dict) -> None:
     ):
         if state["class"] != type(callback).__name__:
             continue
-        vars(callback).update(state["attributes"])
+        vars(callback).update(state.get("attributes", {}))
         lists = {}
         for key in sorted(arrays):
             kind, of, *rest = key.split("/")

@@ -281,7 +281,7 @@ class _Run:
         self.history = keras.callbacks.History()
         self.history.set_model(self.model)
         self.callbacks = self._callbacks(callbacks)
-        self.step, self.epoch = 0, 0
+        self.step, self.epoch, self.stopped = 0, 0, False
         # Of the epoch: sums of loss, top-1 and top-5, and its duration.
         self.sums, self.seconds, self.rate = np.zeros(3), 0.0, 0.0
         self.rows = []
@@ -318,12 +318,12 @@ class _Run:
         remembered.restore_files(self.callbacks, states[0])
         driven.on_train_begin()
         remembered.restore(self.callbacks, *states)
+        self.model.stop_training = self.stopped
         for row in self.rows:
             self.history.on_epoch_end(
                 row["epoch"],
                 {key: row[key] for key in row if key != "epoch"},
             )
-        self.model.stop_training = False
         if self.step == 0 and self.epoch == 0 and not states[0]:
             self._save()
         try:
@@ -433,17 +433,24 @@ class _Run:
 
     def _check_finite(self, rows, steps):
         bad = np.flatnonzero(~np.isfinite(rows[:, 0]))
-        if not len(bad):
-            return
-        step = steps[int(bad[0])]
+        if len(bad):
+            self._not_finite(f"The loss is {rows[bad[0], 0]}", steps[bad[0]])
+
+    def _check_weights(self):
+        for variable in self.model.variables:
+            values = keras.ops.convert_to_numpy(variable)
+            if not np.isfinite(values).all():
+                what = f"The weights of {variable.path} are not finite"
+                self._not_finite(what, self.step - 1)
+
+    def _not_finite(self, what, step):
         names = self._images_of(step)
         run_folder.write_text(
             self.folder / "not_finite.txt", "\n".join([f"step {step}", *names])
         )
         there = checkpoints.find(self.folder / run_folder.CHECKPOINTS)
         raise TrainingError(
-            f"The loss is {rows[bad[0], 0]} at step {step} (epoch "
-            f"{self.epoch + 1}, rate "
+            f"{what} after step {step} (epoch {self.epoch + 1}, rate "
             f"{self.config.learning_rate:g} at its highest); its batch is "
             f"{', '.join(names[:3])}, … (all in not_finite.txt). The last "
             f"checkpoint, {there[0].name if there else 'none'}, is from before "
@@ -468,6 +475,7 @@ class _Run:
 
     def _validate(self, driven):
         config = self.config
+        self._check_weights()
         driven.on_test_begin()
         with self._averaged():
             result = self.evaluator(
@@ -504,6 +512,7 @@ class _Run:
     def _save(self):
         if self.step not in (0, self.last):
             self.steps.average_statistics()
+        self._check_weights()
         if self.part[0]:
             return
         arrays = {
@@ -562,7 +571,7 @@ class _Run:
                 variable.assign(arrays[f"{kind}/{number:05d}"])
         self.step, self.epoch = facts["step"], facts["epoch"]
         self.sums, self.seconds = np.array(facts["sums"]), facts["seconds"]
-        self.rate = facts["rate"]
+        self.rate, self.stopped = facts["rate"], facts["stopped"]
         self.rows = facts["rows"]
         if self.step and self.part[0] == 0:
             logger.warning(

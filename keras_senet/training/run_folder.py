@@ -45,8 +45,15 @@ def claim(config: TrainConfig, data: dict) -> filelock.FileLock:
             f"Another process trains in {folder}. Wait for it, or give another "
             "folder (--out)."
         ) from error
-    path = folder / CONFIG
-    record = {**config.record(), "data_found": data}
+    try:
+        _write_config(folder / CONFIG, {**config.record(), "data_found": data})
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def _write_config(path, record):
     if path.exists():
         try:
             there = json.loads(path.read_text())
@@ -61,12 +68,11 @@ def claim(config: TrainConfig, data: dict) -> filelock.FileLock:
         ]
         if changed:
             raise ValueError(
-                f"The run in {folder} belongs to another config: "
+                f"The run in {path.parent} belongs to another config: "
                 f"{'; '.join(changed)}. Give another folder (--out), or the "
                 "config as it was."
             )
     write_text(path, json.dumps(record, indent=2) + "\n")
-    return lock
 
 
 def write_text(path: Path, text: str) -> None:

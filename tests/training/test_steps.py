@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_senet.data.mixing import mix
-from keras_senet.training import TrainConfig, schedule
 from keras_senet.distribution import make_strategy
+from keras_senet.training import TrainConfig, schedule
 from keras_senet.training.loop import build_model
 from keras_senet.training.step import Steps
 

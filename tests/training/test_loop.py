@@ -1,0 +1,260 @@
+"""Whole runs in this process: what they write, and what they remember."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from runs import history, weights, write_photos
+
+import keras_senet
+from keras_senet.data.images import ImageError
+from keras_senet.training import TrainConfig, checkpoints, train
+from keras_senet.training.run_folder import TrainingError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("data") / "photos", 16, 5)
+
+
+def config(data, out, **fields):
+    return TrainConfig(
+        "se_resnet20",
+        data,
+        str(out),
+        **{
+            "image_size": 32,
+            "validation_crop": 1.0,
+            "batch_size": 16,
+            "epochs": 3,
+            "learning_rate": 0.01,
+            "steps_per_call": 2,
+            **fields,
+        },
+    )
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends a run at a step, as an exception anywhere would."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 >= self.step:
+            raise ConnectionError("pulled the plug")
+
+
+def test_a_run_writes_what_it_promises(data, tmp_path):
+    out = tmp_path / "run"
+    trained = train(config(data, out, checkpoint_steps=2))
+    assert len(trained.history["val_top1"]) == 3
+    assert trained.history["loss"][2] < trained.history["loss"][0]
+    model = keras.models.load_model(out / "model.keras")
+    assert model.card.class_names == ["blue", "green", "red"]
+    assert model.card.measured["images"] == 15
+    assert model.card.measured["top1"] == trained.history["val_top1"][-1]
+    result = json.loads((out / "result.json").read_text())
+    assert result["config"]["model"] == "se_resnet20"
+    rows = history(out)
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert float(rows[1]["val_loss"]) == trained.history["val_loss"][1]
+    assert (out / "curves.png").stat().st_size > 10_000
+    # The saved network is as good as the run says, by the classifier's word.
+    classifier = keras_senet.Classifier(str(out / "model.keras"))
+    folder = data.removeprefix("folder:")
+    right = sum(
+        result[0][1] == name
+        for name in model.card.class_names
+        for result in classifier.predict(f"{folder}/val/{name}", top=1)
+    )
+    assert right == round(15 * model.card.measured["top1"])
+    # Run again it has nothing to do, and says the same.
+    again = train(config(data, out, checkpoint_steps=2))
+    assert again.history == trained.history
+
+
+def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path):
+    fields = {
+        "checkpoint_steps": 2,
+        "ema": 0.9,
+        "schedule": "plateau",
+        "patience": 1,
+        "mixup": 0.2,
+        "rand_augment": 5,
+        "options": {"dropout": 0.2},
+    }
+
+    def callbacks(folder):
+        return [
+            keras.callbacks.EarlyStopping(
+                patience=9, restore_best_weights=True
+            ),
+            keras.callbacks.CSVLogger(folder / "mine.csv", append=True),
+        ]
+
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(config(data, whole, **fields), callbacks(whole))
+    for step in (1, 5, 8):
+        with pytest.raises(ConnectionError):
+            train(config(data, cut, **fields), [*callbacks(cut), Stop(step)])
+    train(config(data, cut, **fields), callbacks(cut))
+    assert history(cut) == history(whole)
+    for one, other in zip(weights(cut), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    texts = [
+        [
+            {k: v for k, v in row.items() if k != "seconds"}
+            for row in csv.DictReader((folder / "mine.csv").open())
+        ]
+        for folder in (whole, cut)
+    ]
+    assert texts[0] == texts[1]
+    assert len(texts[0]) == 3
+
+
+def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, caplog):
+    out = tmp_path / "run"
+    with pytest.raises(ConnectionError):
+        train(config(data, out, checkpoint_steps=2), [Stop(8)])
+    last, before = checkpoints.find(out / "checkpoints")
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 4
+    last.write_bytes(content)
+    train(config(data, out, checkpoint_steps=2))
+    assert last.name in caplog.text
+    step = checkpoints.step_of(before)
+    assert f"going on from step {step} of 9" in caplog.text
+    whole = tmp_path / "whole"
+    train(config(data, whole, checkpoint_steps=2))
+    for one, other in zip(weights(out), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for path in checkpoints.find(out / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(TrainingError, match="All checkpoints"):
+        train(config(data, out, checkpoint_steps=2))
+
+
+def test_a_folder_of_another_config_is_refused(data, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(ConnectionError):
+        train(config(data, out), [Stop(1)])
+    with pytest.raises(ValueError, match="another config") as caught:
+        train(config(data, out, learning_rate=0.02, ema=0.5))
+    assert "learning_rate is 0.02, was 0.01" in str(caught.value)
+    assert "ema is 0.5, was 0.0" in str(caught.value)
+    # What changes no result may change.
+    with pytest.raises(ConnectionError):
+        train(config(data, out, steps_per_call=1, threads=1), [Stop(2)])
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_batch(data, tmp_path):
+    out = tmp_path / "run"
+    fields = {"learning_rate": 1e8, "epochs": 20, "checkpoint_steps": 1}
+    with pytest.raises(TrainingError, match=r"not finite|nan|inf") as caught:
+        train(config(data, out, **fields))
+    assert " after step " in str(caught.value)
+    assert "photos/train/" in str(caught.value)
+    named = (out / "not_finite.txt").read_text().splitlines()
+    assert len(named) == 1 + 16
+    arrays, _ = checkpoints.read(checkpoints.find(out / "checkpoints")[0])
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_callbacks_are_driven_as_fit_drives_them(data, tmp_path):
+    calls = []
+
+    class Record(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            calls.append("train")
+
+        def on_epoch_begin(self, epoch, logs=None):
+            calls.append(f"epoch {epoch}")
+
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append(f"step {batch}")
+            assert {"loss", "top1", "top5", "learning_rate"} <= logs.keys()
+
+        def on_test_end(self, logs=None):
+            calls.append("test")
+
+        def on_epoch_end(self, epoch, logs=None):
+            calls.append("end")
+            assert "val_loss" in logs
+
+        def on_train_end(self, logs=None):
+            calls.append("done")
+
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    saved = tmp_path / "best.keras"
+    train(
+        config(data, tmp_path / "run"),
+        [
+            Record(),
+            Enough(),
+            keras.callbacks.ModelCheckpoint(
+                saved, "val_top1", mode="max", save_best_only=True
+            ),
+        ],
+    )
+    steps = ["step 1", "step 2", "test", "end"]
+    more = ["epoch 1", "step 4", "step 5", "test", "end", "done"]
+    assert calls == ["train", "epoch 0", *steps, *more]
+    assert keras.models.load_model(saved).card.class_names
+    # A run that was stopped early is finished.
+    again = train(config(data, tmp_path / "run"))
+    assert len(again.history["loss"]) == 2
+
+
+def test_data_without_validation_sets_a_part_aside(data, tmp_path):
+    folder = f"{data}/train"
+    with pytest.raises(ValueError, match="--hold-out"):
+        train(config(folder, tmp_path / "run"))
+    trained = train(config(folder, tmp_path / "run", hold_out=0.25, epochs=1))
+    assert trained.model.card.measured["images"] == 12
+
+
+def test_damaged_images_stop_it_or_are_left_out(tmp_path):
+    data = write_photos(tmp_path / "photos", 8, 2)
+    damaged = tmp_path / "photos/train/red/003.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with pytest.raises(ImageError, match=r"red/003\.jpg"):
+        train(config(data, tmp_path / "run", epochs=1))
+    out = tmp_path / "other"
+    train(config(data, out, epochs=1, max_unreadable=1))
+    record = json.loads((out / "unreadable.json").read_text())
+    assert record[0]["names"] == [str(damaged)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"out": ""}, ["--out"]),
+        ({"batch_size": 15, "accumulation": 2}, ["multiple of 2"]),
+        ({"options": {"classes": 3}}, ["'classes'", "Leave it out"]),
+        ({"strategy": "workers"}, ["TF_CONFIG", "launch_local"]),
+        ({"strategy": "many"}, ["'many'", "'mirrored'"]),
+    ],
+)
+def test_what_does_not_fit_is_said_before(data, tmp_path, fields, words):
+    settings = config(data, **{"out": tmp_path / "run", **fields})
+    with pytest.raises(ValueError) as caught:
+        train(settings)
+    for word in words:
+        assert word in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_classes_for_validation_are_named(tmp_path):
+    data = write_photos(tmp_path / "photos", 2, 2)
+    (tmp_path / "photos/val/red").rename(tmp_path / "photos/val/rouge")
+    with pytest.raises(ValueError, match="red, rouge"):
+        train(config(data, tmp_path / "run"))
