@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import uuid
 
 import numpy as np
 
@@ -157,7 +158,7 @@ def _index(builder, split, files, keys, skip):
     )
     index["label"] = index["label"].astype("int32")
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(f".{os.getpid()}.partial")
+    partial = kept.with_suffix(f".{uuid.uuid4().hex}.partial")
     with partial.open("wb") as file:
         np.savez(file, **index)
     partial.replace(kept)

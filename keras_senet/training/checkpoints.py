@@ -59,7 +59,7 @@ def write(
             error.errno,
             f"The checkpoint of step {step} can't be written to {folder}"
             f"{': the disk is full' if full else f': {error.strerror}'}. "
-            f". The last one before it: {there[0]}. Make room, and run the "
+            f"The last one before it is {there[0]}. Make room, and run the "
             "same command again.",
         ) from error
     for old in find(folder)[KEPT:]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from keras_senet.applications import find_network
 from keras_senet.architectures.table import NETWORKS
 from keras_senet.data.pipeline import CROPS
@@ -62,11 +64,12 @@ class TrainConfig:
         epochs: length of the run, a number greater than 0. Defaults to `100`.
         learning_rate: rate at its highest. Defaults to `0.1`.
         warmup_epochs: epochs in which the rate rises to it. Defaults to `0`.
-        schedule: `"constant"`; `"step"`, times `decay_rate` every
+        schedule: `"constant"`; `"step"`, times `decay_rate` after
             `decay_epochs`; `"cosine"` to zero at the end; or `"plateau"`, times
             `decay_rate` when `val_loss` has not fallen for `patience` epochs,
             three times at most. Defaults to `"step"`.
-        decay_epochs: see `schedule`. Defaults to `30`.
+        decay_epochs: every so many epochs, or a list of epochs. Defaults to
+            `30`.
         decay_rate: see `schedule`. Defaults to `0.1`.
         patience: see `schedule`, in validations. Defaults to `5`.
         momentum: of stochastic gradient descent. Defaults to `0.9`.
@@ -130,7 +133,7 @@ class TrainConfig:
     learning_rate: float = 0.1
     warmup_epochs: float = 0
     schedule: str = "step"
-    decay_epochs: float = 30
+    decay_epochs: float | list = 30
     decay_rate: float = 0.1
     patience: int = 5
     momentum: float = 0.9
@@ -205,7 +208,7 @@ _RANGES = (
         "at least 1",
     ),
     (
-        "epochs learning_rate decay_epochs decay_rate",
+        "epochs learning_rate decay_rate",
         lambda value: 0 < value < 1e9,
         "greater than 0",
     ),
@@ -223,6 +226,11 @@ _RANGES = (
     ("validation_crop", lambda value: 0.1 <= value <= 1, "from 0.1 to 1"),
     ("rand_augment", lambda value: 0 <= value <= 30, "from 0 to 30"),
     ("patience", lambda value: value >= 1, "at least 1"),
+    (
+        "decay_epochs",
+        lambda value: np.size(value) and np.min(value) > 0,
+        "a number greater than 0, or a list of them",
+    ),
     ("seed", lambda value: 0 <= value < 2**32, "from 0 to 2**32 - 1"),
 )
 
@@ -234,6 +242,8 @@ def _is_a(value, hint):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if hint == float | list:
+        return all(_is_a(x, float) for x in np.atleast_1d(value).tolist())
     return isinstance(value, hint)
 
 
@@ -243,6 +253,7 @@ def _words(hint):
         int: "an integer",
         bool: "True or False",
         str: "text",
+        float | list: "a number or a list of numbers",
         dict: "a dictionary of the constructor's arguments",
     }
     return names.get(hint, "text or None")

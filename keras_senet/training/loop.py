@@ -121,9 +121,9 @@ def train(
             run.go(stop)
         except run.lost as error:
             raise TrainingError(
-                "Another worker was lost, or can't be reached. Run the same "
-                "command again on all workers, or on fewer: it goes on from "
-                f"the last checkpoint. ({str(error).splitlines()[0][:200]})"
+                "Another worker was lost, or can't be reached "
+                f"({type(error).__name__}). Run the same command again on all "
+                "workers, or on fewer: it goes on from the last checkpoint."
             ) from error
     return run.history
 

@@ -52,9 +52,14 @@ def _decay(config, steps, count):
     if config.schedule == "cosine":
         return schedules.CosineDecay(1.0, steps)
     if config.schedule == "step":
-        per = step_at(config, config.decay_epochs, count)
         warmup = step_at(config, config.warmup_epochs, count)
-        return lambda step: config.decay_rate ** ((step + warmup) // per)
+        epochs = config.decay_epochs
+        if not isinstance(epochs, (tuple, list)):
+            epochs = np.arange(epochs, config.epochs, epochs)
+        drops = [step_at(config, float(epoch), count) for epoch in epochs]
+        return lambda step: (
+            config.decay_rate ** np.searchsorted(drops, step + warmup, "right")
+        )
     # Plateaus are seen after validations, by a callback.
     return lambda step: 1.0
 

@@ -242,7 +242,7 @@ class Steps:
 
             def on_replica():
                 context = tf.distribute.get_replica_context()
-                values = [tf.convert_to_tensor(v.value) for v in variables]
+                values = [tf.identity(v.value) for v in variables]
                 means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
                 for variable, mean in zip(variables, means, strict=True):
                     variable.assign(mean)

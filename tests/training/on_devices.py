@@ -1,0 +1,44 @@
+"""Trains on two logical CPUs, whose statistics are their own; prints them.
+
+A process of its own, since devices are set before TensorFlow's first work.
+"""
+
+import sys
+
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+import numpy as np
+
+from keras_senet.distribution import make_strategy
+from keras_senet.training import TrainConfig, train
+
+random = np.random.default_rng(0)
+pixels = random.integers(0, 255, (16, 32, 32, 3)).astype("uint8")
+arrays = (pixels, np.arange(16) % 2)
+synchronized = sys.argv[2] == "synchronized"
+strategy = make_strategy("mirrored")
+history = train(
+    TrainConfig(
+        "se_resnet20",
+        {"train": arrays, "test": arrays},
+        sys.argv[1],
+        image_size=32,
+        batch_size=8,
+        epochs=2,
+        learning_rate=0.01,
+        strategy="mirrored" if sys.argv[3] == "2" else "one",
+        synchronized=synchronized,
+    )
+)
+model = history.model
+moving = model.get_layer("conv1_bn").moving_mean.value
+values = getattr(moving, "values", [moving])
+assert len(values) == int(sys.argv[3])
+for value in values[1:]:
+    np.testing.assert_array_equal(value.numpy(), values[0].numpy())
+print("losses", *history.history["loss"], *history.history["val_loss"])

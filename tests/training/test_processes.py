@@ -1,0 +1,162 @@
+"""Runs as processes: killed, preempted, on several workers."""
+
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from launch_local import free_ports, start as start_worker
+from runs import (
+    checkpointed,
+    command,
+    finish,
+    history,
+    kill_and_rerun,
+    start,
+    wait_for,
+    weights,
+    write_photos,
+)
+
+pytestmark = pytest.mark.slow
+
+# Everything that a run may have to remember.
+EVERYTHING = {
+    "epochs": 4,
+    "checkpoint_steps": 3,
+    "steps_per_call": 1,
+    "ema": 0.99,
+    "mixup": 0.2,
+    "rand_augment": 9,
+    "schedule": "plateau",
+    "patience": 1,
+    "accumulation": 2,
+    "clip_norm": 1.0,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("data") / "photos")
+
+
+def launch(words, count, folder):
+    """Several workers on this machine, each with a file of what it printed."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    logs = [folder / f"worker{number}.log" for number in range(count)]
+    # After `python -m keras_senet train`.
+    arguments = words[4:]
+    workers = [
+        start_worker(number, addresses, arguments, log.open("w"))
+        for number, log in enumerate(logs)
+    ]
+    return workers, logs
+
+
+def finish_all(workers, logs):
+    for worker, log in zip(workers, logs, strict=True):
+        assert worker.wait(400) == 0, log.read_text()
+
+
+def assert_equal(one, other):
+    assert history(one) == history(other)
+    for ours, theirs in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_kills_at_random_moments_change_nothing(data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(start(command(data, whole, **EVERYTHING)))
+    moments = [random.Random(k).uniform(0, 4) for k in range(3)]
+    kill_and_rerun(command(data, killed, **EVERYTHING), killed, moments)
+    assert_equal(killed, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on(data, tmp_path, number):
+    out = tmp_path / "run"
+    fields = {"epochs": 3, "steps_per_call": 1, "checkpoint_steps": 1}
+    process = start(command(data, out, **fields))
+    wait_for(lambda: checkpointed(out))
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, output
+    assert "saving a checkpoint" in output
+    output = finish(start(command(data, out, **fields)))
+    assert "going on from step" in output
+    whole = tmp_path / "whole"
+    finish(start(command(data, whole, **fields)))
+    assert_equal(out, whole)
+
+
+def test_two_processes_do_not_share_a_folder(data, tmp_path):
+    words = command(data, tmp_path / "run", epochs=50, checkpoint_steps=1)
+    first = start(words)
+    wait_for(lambda: checkpointed(tmp_path / "run"))
+    second = subprocess.run(words, capture_output=True, text=True, check=False)
+    first.kill()
+    first.communicate()
+    assert second.returncode == 1
+    assert "Another process trains in" in second.stderr
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_have_the_losses_of_one_process(data, tmp_path, count):
+    """Eight epochs of one step each, so that the history has every loss."""
+    fields = {"batch_size": 144, "epochs": 8, "synchronized": True}
+    one, several = tmp_path / "one", tmp_path / "several"
+    finish(start(command(data, one, **fields)))
+    words = command(data, several, **fields)
+    finish_all(*launch(words, count, tmp_path))
+    losses = [
+        [float(row["loss"]) for row in history(out)] for out in (one, several)
+    ]
+    assert len(losses[0]) == 8
+    np.testing.assert_allclose(losses[1], losses[0], atol=1e-5, rtol=0)
+
+
+def test_a_lost_worker_is_noticed_and_fewer_go_on(data, tmp_path):
+    out = tmp_path / "run"
+    fields = {"epochs": 40, "checkpoint_steps": 2, "steps_per_call": 1}
+    workers, logs = launch(command(data, out, **fields), 2, tmp_path)
+    wait_for(lambda: checkpointed(out), 300)
+    workers[1].kill()
+    assert workers[0].wait(60) == 1
+    assert "Another worker was lost" in logs[0].read_text()
+    before = max((out / "checkpoints").glob("step-*")).name
+    # One process at the same batch goes on with the same run.
+    process = start(command(data, out, **fields))
+    wait_for(lambda: max((out / "checkpoints").glob("step-*")).name > before)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, output
+    assert "going on from step" in output
+
+
+def test_a_preempted_worker_ends_all_of_them(data, tmp_path):
+    out = tmp_path / "run"
+    fields = {"epochs": 40, "checkpoint_steps": 2, "steps_per_call": 1}
+    workers, logs = launch(command(data, out, **fields), 2, tmp_path)
+    wait_for(lambda: checkpointed(out), 300)
+    workers[1].terminate()
+    for worker, log in zip(workers, logs, strict=True):
+        assert worker.wait(120) == 143, log.read_text()
+        assert "Stopped by SIGTERM at step" in log.read_text()
+
+
+@pytest.mark.parametrize("kind", ["synchronized", "local"])
+def test_two_devices(tmp_path, kind):
+    """Both end with the same statistics; synchronized, with those of one."""
+    losses = {}
+    for count in ("1", "2"):
+        path = Path(__file__).with_name("on_devices.py")
+        words = [sys.executable, path, tmp_path / count, kind, count]
+        output = finish(start(list(map(str, words))))
+        (line,) = re.findall("^losses (.*)$", output, re.MULTILINE)
+        losses[count] = [float(word) for word in line.split()]
+    difference = np.abs(np.subtract(losses["1"], losses["2"])).max()
+    assert (difference < 1e-4) == (kind == "synchronized")
