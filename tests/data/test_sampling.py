@@ -36,7 +36,7 @@ def test_balanced_every_class_comes_equally_often():
     assert (np.sort(turns, axis=1) == [0, 1, 2]).all()
     assert len({tuple(turn) for turn in turns}) > 3
     for label in range(3):
-        members = set(np.flatnonzero(LABELS == label))
+        members = set(np.flatnonzero(np.equal(LABELS, label)))
         used = [n for n in numbers if LABELS[n] == label]
         # Each image of a class is used before one repeats.
         for start in range(0, 20 - len(members), len(members)):
