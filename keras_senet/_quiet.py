@@ -2,8 +2,13 @@
 
 import contextlib
 import os
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+
+# Standard error is the whole process's: one thread at a time turns it away.
+_TURNED_AWAY = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -14,8 +19,13 @@ def quietly(show: bool = True) -> Iterator[None]:
         show: whether what they wrote is shown if the work fails. Defaults to
             `True`.
     """
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as log:
+    if sys.__stderr__ is None:
+        # It was closed when Python began (`2>&-`), and its number may be that
+        # of any file by now.
+        yield
+        return
+    with _TURNED_AWAY, tempfile.TemporaryFile() as log:
+        stderr = os.dup(2)
         os.dup2(log.fileno(), 2)
         try:
             yield

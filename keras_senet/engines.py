@@ -1,5 +1,6 @@
 """What computes a network's outputs: Keras, or LiteRT on a CPU."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -36,7 +37,7 @@ class KerasEngine:
             self._model.predict_on_batch(images[start : start + BATCH])
             for start in range(0, len(images), BATCH)
         ]
-        return np.concatenate(outputs)
+        return np.concatenate(outputs).astype("float32", copy=False)
 
 
 class LiteRTEngine:
@@ -54,8 +55,11 @@ class LiteRTEngine:
     def __init__(self, content: bytes, threads: int):
         self._content = content
         self._threads = threads
-        # An interpreter holds one image at a time.
-        self._lock = threading.Lock()
+        self._workers = {}
+
+    def __reduce__(self):
+        # A copy starts threads of its own.
+        return type(self), (self._content, self._threads)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns the outputs of a batch.
@@ -66,13 +70,32 @@ class LiteRTEngine:
         Returns:
             Array of shape `(batch, *output_shape)`, float32.
         """
-        images = np.asarray(images, "float32")
-        with self._lock:
-            return self._compute(images)
+        # Threads don't survive a fork: every process has its own.
+        workers = self._workers.setdefault(
+            os.getpid(), _Workers(self._content, self._threads)
+        )
+        return workers.compute(np.asarray(images, "float32"))
 
-    def _compute(self, images):
-        if len(images) == 1 or self._threads == 1:
-            return np.concatenate([self._together(one) for one in images])
+
+class _Workers:
+    """The threads and interpreters of one process, made when first needed."""
+
+    def __init__(self, content, threads):
+        self._content = content
+        self._threads = threads
+        self._apart = []
+        # An interpreter holds one image at a time.
+        self._lock = threading.Lock()
+
+    def compute(self, images):
+        with self._lock:
+            if len(images) == 1 or self._threads == 1:
+                return np.concatenate([self._together(one) for one in images])
+            return self._compute_apart(images)
+
+    def _compute_apart(self, images):
+        while len(self._apart) < min(self._threads, len(images)):
+            self._apart.append(self._interpreter(1))
         outputs = [None] * len(images)
         # Whoever is free takes the next.
         numbers = iter(range(len(images)))
@@ -87,10 +110,6 @@ class LiteRTEngine:
     @cached_property
     def _together(self):
         return self._interpreter(self._threads)
-
-    @cached_property
-    def _apart(self):
-        return [self._interpreter(1) for _ in range(self._threads)]
 
     @cached_property
     def _pool(self):

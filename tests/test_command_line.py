@@ -1,6 +1,7 @@
 """The command line as a person and as a program use it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -195,3 +196,29 @@ def test_as_a_process_it_prints_nothing_else(photos):
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
         "keras-senet"
     ] * 2
+
+
+def test_a_backend_that_is_none_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_senet", "list"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "foo"},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "KERAS_BACKEND is 'foo'" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell's way to close a file")
+def test_standard_error_may_be_closed(photos):
+    names = f"{photos / 'a.jpg'} {photos / 'none.jpg'}"
+    done = subprocess.run(
+        f"{sys.executable} -m keras_senet predict --json {names} 2>&-",
+        shell=True,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(json.loads(done.stdout)) == 2

@@ -5,6 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +15,10 @@ from keras_senet._version import __version__
 from keras_senet.weights.store import cache_folder
 
 PRECISIONS = ("float32", "int8")
+# How many files the cache keeps: those that were used last.
+KEPT = 16
+# Whose code a configuration names: everybody else's may change under its name.
+_KNOWN = ("keras", "keras_senet")
 
 
 class ConversionError(ValueError):
@@ -98,8 +103,9 @@ def cached_litert(model: keras.Model, **options) -> bytes:
     Returns:
         The content of a `.tflite` file.
     """
-    if options.get("precision", "float32") != "float32":
-        # Its calibration would have to be part of the name.
+    # The configuration and the weights name a file. They would not tell other
+    # calibrations apart, nor two functions of one name.
+    if options.get("precision", "float32") != "float32" or not _is_known(model):
         return to_litert(model, **options)
     import tensorflow as tf
 
@@ -112,6 +118,8 @@ def cached_litert(model: keras.Model, **options) -> bytes:
     with contextlib.suppress(OSError):
         content, sha256 = _parted(path.read_bytes())
         if hashlib.sha256(content).digest() == sha256:
+            with contextlib.suppress(OSError):
+                path.touch()
             return content
     if sys.stderr.isatty():
         print(f"converting {model.name} to LiteRT, once", file=sys.stderr)
@@ -122,9 +130,32 @@ def cached_litert(model: keras.Model, **options) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content + hashlib.sha256(content).digest())
         temporary.replace(path)
+        _tidy(path.parent)
     with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
     return content
+
+
+def _is_known(model):
+    """Whether all code that computes a model is Keras' or this package's."""
+    layers = model._flatten_layers()
+    return all(
+        str(getattr(part, "__module__", None)).partition(".")[0] in _KNOWN
+        for layer in layers
+        for one in (layer, *getattr(layer, "operations", ()))
+        for part in (one, one.call, *filter(callable, vars(one).values()))
+    )
+
+
+def _tidy(folder: Path):
+    """Removes all files but those used last, whole or left by a killed process.
+
+    Args:
+        folder: the folder of the cache.
+    """
+    files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
+    for file in files[:-KEPT]:
+        file.unlink(missing_ok=True)
 
 
 def _parted(cached):
