@@ -89,3 +89,9 @@ from keras_senet.preprocessing import (
 from keras_senet.surgery import add_squeeze_excite as add_squeeze_excite
 from keras_senet.timm import from_timm as from_timm
 from keras_senet.weights.convert import convert_weights as convert_weights
+
+# Last, since they use what is above.
+from keras_senet import (  # isort: skip
+    evaluation as evaluation,
+    training as training,
+)

@@ -1,5 +1,6 @@
 """The examples in the docstrings and in the README run."""
 
+import dataclasses
 import doctest
 import re
 from pathlib import Path
@@ -12,9 +13,9 @@ from weights import published_files
 from weights.mirror import Mirror, isolate
 
 import keras_senet
-from keras_senet import analysis, preprocessing
+from keras_senet import analysis, evaluation, preprocessing, training
 from keras_senet.analysis import cost
-from keras_senet.data import augmentation, pipeline
+from keras_senet.data import augmentation, labelled, pipeline
 from keras_senet.export import litert
 from keras_senet.weights import store
 
@@ -43,6 +44,13 @@ PUBLIC = [
     augmentation.rand_augment,
     litert.to_litert,
     pipeline.image_folder,
+    labelled.open_images,
+    evaluation.Evaluator,
+    evaluation.Result.write_csv,
+    evaluation.evaluate,
+    training.TrainConfig,
+    training.finetune,
+    training.train,
 ]
 NAMES = {
     "np": np,
@@ -55,6 +63,11 @@ NAMES = {
     **vars(augmentation),
     **vars(litert),
     **vars(pipeline),
+    **vars(labelled),
+    **vars(evaluation),
+    **vars(evaluation.result),
+    **vars(training),
+    "dataclasses": dataclasses,
 }
 
 
@@ -82,13 +95,16 @@ def test_the_example_of_a_docstring(thing, tmp_path, monkeypatch):
     assert outcome.failed == 0
 
 
-def readme_blocks():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+def blocks():
+    root = Path(__file__).parents[1]
+    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        found = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+        for number, block in enumerate(found):
+            yield pytest.param(block, id=f"{page.stem}-{number}")
 
 
-@pytest.mark.parametrize("block", readme_blocks())
-def test_the_readme_runs(block, tmp_path, monkeypatch):
+@pytest.mark.parametrize("block", blocks())
+def test_the_readme_and_the_docs_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if 'weights="imagenet"' in block:
         # From a mirror on loopback, with a file laid out as the real one.
