@@ -14,27 +14,25 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+from marks import ROOT, markdown, put_between_marks
 
 import keras_senet
-from keras_senet.analysis.cost import Complexity, complexity, table
+from keras_senet.analysis.cost import (
+    Complexity,
+    complexity,
+    table as counted,
+)
 from keras_senet.analysis.summary import published_errors
 from keras_senet.architectures.table import NETWORKS, plain_twin
 
 COUNTS = Path(keras_senet.__file__).parent / "analysis" / "complexity.csv"
-README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- networks -->\n", "<!-- end of networks -->"
-HEADER = """\
-| name | network | parameters, SE (plain) | multiply-adds, SE (plain) | \
-error in the paper: top-1 / top-5, SE (plain) |
-|---|---|---|---|---|
-"""
-
-
-def replace(path, text):
-    """Writes a file whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.replace(path)
+HEADER = [
+    "name",
+    "network",
+    "parameters, SE (plain)",
+    "multiply-adds, SE (plain)",
+    "error in the paper: top-1 / top-5, SE (plain)",
+]
 
 
 def write_counts():
@@ -51,7 +49,7 @@ def write_counts():
             print(f"{name:28s} {counts['parameters']:>12,d}", flush=True)
             keras.utils.clear_session()
     partial.replace(COUNTS)
-    table.cache_clear()
+    counted.cache_clear()
 
 
 def pair(se, plain, form):
@@ -64,38 +62,34 @@ def pair(se, plain, form):
 def row(network):
     """A line of the table: a network and its twin."""
     twin = plain_twin(network).name
-    counts, plain = table()[network.name], table()[twin]
+    counts, plain = counted()[network.name], counted()[twin]
     errors = published_errors()
 
     def error(row):
         return " / ".join(filter(None, (row["top1_error"], row["top5_error"])))
 
-    return (
-        f"| `{network.name}` | {network.title} | "
-        + pair(
+    return [
+        f"`{network.name}`",
+        network.title,
+        pair(
             counts["parameters"],
             plain["parameters"],
             lambda count: f"{count / 1e6:.2f} M",
-        )
-        + " | "
-        + pair(
+        ),
+        pair(
             counts["multiply_adds"],
             plain["multiply_adds"],
             lambda count: f"{count / 1e9:.3f} G",
-        )
-        + " | "
-        + pair(errors.get(network.name), errors.get(twin), error)
-        + " |\n"
-    )
+        ),
+        pair(errors.get(network.name), errors.get(twin), error),
+    ]
 
 
 def write_readme():
     """Puts the table between its two marks."""
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    rows = "".join(row(n) for n in NETWORKS.values() if n.se)
-    replace(README, f"{before}{BEGIN}\n{HEADER}{rows}\n{END}{after}")
+    rows = [row(network) for network in NETWORKS.values() if network.se]
+    table = markdown(HEADER, rows)
+    put_between_marks(ROOT / "README.md", "networks", table)
 
 
 def main():

@@ -14,21 +14,21 @@ import argparse
 import csv
 import dataclasses
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from keras_senet.analysis.cost import table
-from keras_senet.training.run_folder import write_text
+from marks import ROOT, markdown, put_between_marks
 
-ROOT = Path(__file__).parents[1]
+from keras_senet.analysis.cost import table as complexity
+
 RESULT = ROOT / "results" / "traffic.csv"
-DOCS = ROOT / "docs" / "training.md"
-BEGIN, END = "<!-- traffic -->\n", "<!-- end of traffic -->"
-HEADER = """\
-| network | devices | each sends a step | a step | bandwidth for a tenth of it |
-|---|---|---|---|---|
-"""
+HEADER = [
+    "network",
+    "devices",
+    "each sends a step",
+    "a step",
+    "bandwidth for a tenth of it",
+]
 NETWORKS = ("se_resnet50", "senet154")
 DEVICES = (8, 64, 512)
 # Two operations a multiply-add, forwards once and backwards twice.
@@ -54,13 +54,13 @@ class Traffic:
 
 def training_seconds(network, images, teraflops):
     """Seconds that a device takes to train on so many images."""
-    operations = OPERATIONS * table()[network]["multiply_adds"] * images
+    operations = OPERATIONS * complexity()[network]["multiply_adds"] * images
     return operations / (teraflops * 1e12)
 
 
 def traffic(network, devices, images, teraflops):
     """A row of the table."""
-    parameters = table()[network]["parameters"]
+    parameters = complexity()[network]["parameters"]
     # In a ring every device sends its part of the sum on to all others, and
     # then the whole sum.
     sent = 2 * (devices - 1) * parameters * GRADIENT_BYTES // devices
@@ -77,13 +77,15 @@ def traffic(network, devices, images, teraflops):
     )
 
 
-def line(row):
-    """A row as Markdown."""
-    return (
-        f"| `{row.network}` | {row.devices} | {row.sent_bytes / 1e6:.0f} MB | "
-        f"{row.step_seconds * 1e3:.0f} ms | {row.gigabits_per_second:.0f} "
-        "Gbit/s |\n"
-    )
+def cells(row):
+    """What the table has of a row."""
+    return [
+        f"`{row.network}`",
+        row.devices,
+        f"{row.sent_bytes / 1e6:.0f} MB",
+        f"{row.step_seconds * 1e3:.0f} ms",
+        f"{row.gigabits_per_second:.0f} Gbit/s",
+    ]
 
 
 def main():
@@ -114,10 +116,8 @@ def main():
         writer = csv.DictWriter(file, list(vars(rows[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(map(vars, rows))
-    before, rest = DOCS.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    lines = "".join(map(line, rows))
-    write_text(DOCS, f"{before}{BEGIN}\n{HEADER}{lines}\n{END}{after}")
+    table = markdown(HEADER, list(map(cells, rows)))
+    put_between_marks(ROOT / "docs" / "training.md", "traffic", table)
 
 
 if __name__ == "__main__":

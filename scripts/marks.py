@@ -1,0 +1,35 @@
+"""Tables that scripts write into pages, between two marks."""
+
+from pathlib import Path
+
+from keras_senet.training.run_folder import write_text
+
+ROOT = Path(__file__).parents[1]
+
+
+def put_between_marks(page: Path, name: str, table: str) -> None:
+    """Replaces what a page has between `<!-- NAME -->` and its end.
+
+    Args:
+        page: the Markdown file, which has both marks.
+        name: the name of the marks.
+        table: what goes between them.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, rest = page.read_text().split(begin)
+    _, after = rest.split(end)
+    write_text(page, f"{before}{begin}\n{table}\n{end}{after}")
+
+
+def markdown(header: list[str], rows: list[list]) -> str:
+    """Returns a table.
+
+    Args:
+        header: titles of the columns.
+        rows: their cells.
+
+    Returns:
+        Markdown, with a line's end.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Writes results/cifar10.csv and the table in README.md from finished runs.
+
+    python scripts/write_cifar10.py runs/*
+
+The runs are those of
+
+    for seed in 0 1 2; do for model in se_resnet20 resnet20; do
+        ./scripts/train.py --config configs/cifar10_se_resnet20.py \\
+            --model $model --seed $seed
+    done; done
+"""
+
+import argparse
+import csv
+import json
+import os
+import statistics
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from marks import ROOT, markdown, put_between_marks
+
+import keras_senet
+
+RESULT = ROOT / "results" / "cifar10.csv"
+
+
+def read(folder):
+    """A row about a finished run."""
+    result = json.loads((folder / "result.json").read_text())
+    config, measured = result["config"], result["measured"]
+    with (folder / "history.csv").open(newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+    return {
+        "model": config["model"],
+        "seed": config["seed"],
+        "epochs": result["epochs"],
+        "precision": config["precision"],
+        "top1": measured["top1"],
+        "top5": measured["top5"],
+        "images": measured["images"],
+        "seconds_per_epoch": statistics.median(seconds),
+        "keras": result["versions"]["keras"],
+        "command": "./scripts/train.py --config configs/cifar10_se_resnet20.py "
+        f"--model {config['model']} --seed {config['seed']} "
+        f"--precision {config['precision']}",
+    }
+
+
+def summarise(rows):
+    """A line per network: mean and spread over its seeds."""
+    lines = []
+    for model in dict.fromkeys(row["model"] for row in rows):
+        scores = [100 * row["top1"] for row in rows if row["model"] == model]
+        spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+        lines.append(
+            [
+                keras_senet.find_network(model).title,
+                f"{statistics.mean(scores):.2f}",
+                spread,
+                f"{min(scores):.2f} to {max(scores):.2f}",
+                len(scores),
+            ]
+        )
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    rows = [
+        read(folder)
+        for folder in parser.parse_args().runs
+        if (folder / "result.json").exists()
+    ]
+    if not rows:
+        parser.error("no run is finished: none has a result.json")
+    rows.sort(key=lambda row: (row["model"], row["seed"]), reverse=True)
+    partial = RESULT.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(RESULT)
+    header = ["network", "top-1 (%)", "deviation", "lowest to highest", "runs"]
+    table = markdown(header, summarise(rows))
+    put_between_marks(ROOT / "README.md", "cifar10", table)
+
+
+if __name__ == "__main__":
+    main()
