@@ -2,10 +2,13 @@
 
 import functools
 import json
+import logging
 import os
 
 import keras
 import numpy as np
+
+logger = logging.getLogger("keras_senet")
 
 STRATEGIES = ("auto", "one", "mirrored", "workers", "tpu")
 
@@ -61,6 +64,7 @@ def make_strategy(name: str = "auto"):
                 "TF_CONFIG lists no two of them. For a trial on this machine: "
                 "scripts/launch_local.py --workers 2."
             )
+        logger.warning("Waiting for %d workers.", len(workers))
         return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored":
         kind = "GPU" if gpus else "CPU"

@@ -88,13 +88,16 @@ def open_images(data, split: str | None = "train") -> LabelledImages:
     >>> len(images), images.class_names
     (2, ['cat', 'dog'])
     """
-    if isinstance(data, LabelledImages):
-        return data
     if isinstance(data, dict):
         name = find_split(split or "validation", data, "The data")
-        return from_arrays(*data[name])
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        return from_arrays(*data)
+        labels = [np.asarray(pair[1]) for pair in data.values()]
+        classes = max(int(part.max(initial=-1)) for part in labels) + 1
+        return from_arrays(*data[name], [str(k) for k in range(classes)])
+    pair = isinstance(data, (tuple, list)) and len(data) == 2
+    if pair or isinstance(data, LabelledImages):
+        # What has no splits is for training, or all there is to evaluate on.
+        find_split(split or "train", ["train"], "The data")
+        return from_arrays(*data) if pair else data
     from keras_senet.data.folder import from_folder, split_folder
     from keras_senet.data.records import from_tfds
 

@@ -269,6 +269,12 @@ class _Run:
                 tf.errors.DeadlineExceededError,
                 tf.errors.InternalError,
             )
+        self.unreadable = (
+            tf.errors.InvalidArgumentError,
+            tf.errors.NotFoundError,
+            tf.errors.DataLossError,
+            tf.errors.PermissionDeniedError,
+        )
         self.images, self.validation = images, validation
         self.sampler = Sampler(images.labels, config.seed, config.balanced)
         self.last = schedule.step_at(config, config.epochs, len(images))
@@ -353,9 +359,13 @@ class _Run:
                 keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             )
             driven.on_train_batch_begin(steps[-1])
-            rows, stop = self.steps.run(
-                batches, steps, self._phase(), highest * shape, bool(caught)
-            )
+            try:
+                rows, stop = self.steps.run(
+                    batches, steps, self._phase(), highest * shape, bool(caught)
+                )
+            except self.unreadable as error:
+                self._name_unreadable(steps, error)
+                raise
             self._check_finite(rows, steps)
             self.sums += rows.astype("float64").sum(axis=0)
             self.step = steps[-1] + 1
@@ -430,6 +440,23 @@ class _Run:
             self.images.describe(int(number))
             for number in self.sampler.numbers(step * size, (step + 1) * size)
         ]
+
+    def _name_unreadable(self, steps, error):
+        """Says which file is to blame, where one went after it was found."""
+        size = self.config.batch_size
+        # Batches are read ahead of their steps.
+        places = steps[0] * size, (steps[-1] + 9) * size
+        numbers = np.unique(self.sampler.numbers(*places))
+        names = [
+            self.images.describe(int(number))
+            for number in find_unreadable(self.images, numbers)
+        ]
+        if names:
+            raise TrainingError(
+                f"{len(names)} images could be read when the run began, and "
+                f"can't be now: {', '.join(names[:3])}, … Bring them back and "
+                "run the same command again."
+            ) from error
 
     def _check_finite(self, rows, steps):
         bad = np.flatnonzero(~np.isfinite(rows[:, 0]))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import filelock
 
+from keras_senet.training import checkpoints
 from keras_senet.training.config import TrainConfig
 
 CONFIG, LOCK, CHECKPOINTS = "config.json", "lock", "checkpoints"
@@ -66,7 +67,8 @@ def _write_config(path, record):
             for name in sorted(record.keys() | there.keys())
             if record.get(name) != there.get(name)
         ]
-        if changed:
+        # Where nothing was trained yet the config may still be mended.
+        if changed and checkpoints.find(path.parent / CHECKPOINTS):
             raise ValueError(
                 f"The run in {path.parent} belongs to another config: "
                 f"{'; '.join(changed)}. Give another folder (--out), or the "

@@ -90,6 +90,19 @@ def test_wrong_data_is_named(data, words):
         assert word in str(caught.value)
 
 
+def test_arrays_by_split_share_their_classes():
+    pixels = np.zeros((3, 4, 4, 3), "uint8")
+    data = {"train": (pixels, np.arange(3)), "test": (pixels, np.zeros(3, int))}
+    for split in ("train", "validation", None):
+        assert open_images(data, split).class_names == ["0", "1", "2"]
+    images = open_images((pixels, np.arange(3)))
+    assert open_images(images, None) is images
+    for one in (images, (pixels, np.arange(3))):
+        # Else a network would be validated on what it was trained on.
+        with pytest.raises(ValueError, match="no split 'validation'"):
+            open_images(one, "validation")
+
+
 def test_damaged_images_are_found_named_and_left_out(tmp_path):
     put(tmp_path, "a/0.jpg", "a/1.jpg", "b/2.jpg", "b/3.png")
     whole = (tmp_path / "a/1.jpg").read_bytes()

@@ -253,6 +253,25 @@ def test_what_does_not_fit_is_said_before(data, tmp_path, fields, words):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_that_goes_is_named(tmp_path):
+    data = write_photos(tmp_path / "photos", 8, 2)
+    gone = tmp_path / "photos/train/red/003.jpg"
+
+    class Remove(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            gone.unlink()
+
+    with pytest.raises(TrainingError, match=r"red/003\.jpg"):
+        train(config(data, tmp_path / "run"), [Remove()])
+
+
+def test_a_config_may_be_mended_before_anything_is_trained(data, tmp_path):
+    wrong = config(data, tmp_path / "run", options={"reduction": -1})
+    with pytest.raises(ValueError, match="reduction"):
+        train(wrong)
+    train(config(data, tmp_path / "run", epochs=1))
+
+
 def test_other_classes_for_validation_are_named(tmp_path):
     data = write_photos(tmp_path / "photos", 2, 2)
     (tmp_path / "photos/val/red").rename(tmp_path / "photos/val/rouge")
