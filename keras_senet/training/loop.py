@@ -600,7 +600,9 @@ class _Run:
         self.sums, self.seconds = np.array(facts["sums"]), facts["seconds"]
         self.rate, self.stopped = facts["rate"], facts["stopped"]
         self.rows = facts["rows"]
-        if self.step and self.part[0] == 0:
+        if self.part[0] == 0 and (self.step == self.last or self.stopped):
+            logger.warning("%s: trained already.", self.folder)
+        elif self.part[0] == 0 and self.step:
             logger.warning(
                 "%s: going on from step %d of %d (epoch %d).",
                 self.folder,
