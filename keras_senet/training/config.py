@@ -43,9 +43,9 @@ class TrainConfig:
             validation where the data has no split for it. Defaults to `0`.
         image_size: height and width in pixels. Defaults to `224`.
         crop: how training images are cut: `"random_size"` (8 to 100 % of the
-            area, Szegedy et al. 2015) or `"padded"` (moved by up to an eighth,
-            for images that have `image_size`). Both are flipped by chance.
-            Defaults to `"random_size"`.
+            area, Szegedy et al. 2015) or `"padded"` (the middle, moved by up
+            to an eighth). Both are flipped by chance. Defaults to
+            `"random_size"`.
         validation_crop: part of the resized image's short side that the centre
             crop keeps. Defaults to `0.875`: 224 of 256 pixels.
         rand_augment: strength of two operations of RandAugment per image, 0 to
