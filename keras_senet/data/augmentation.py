@@ -16,7 +16,7 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
     """Applies operations drawn at random to an image.
 
     Args:
-        image: uint8 tensor of shape `(height, width, 3)`.
+        image: uint8 tensor of shape `(height, width, 3)`, all known.
         seed: two integers that decide which, and in which direction.
         count: number of operations. Defaults to `2`.
         magnitude: integer from 0 to 30, their strength. Defaults to `9`.
@@ -25,7 +25,7 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
         Tensor like `image`.
 
     Raises:
-        ValueError: for another count or magnitude.
+        ValueError: for another count, magnitude, type or shape.
 
     Example:
 
@@ -44,6 +44,14 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
         raise ValueError(
             f"`magnitude` is {magnitude!r}. Allowed: an integer from 0 to "
             f"{STRONGEST}."
+        )
+    image = tf.convert_to_tensor(image)
+    known = image.shape.is_fully_defined() and image.shape.rank == 3
+    if image.dtype != tf.uint8 or not known or image.shape[-1] != 3:
+        raise ValueError(
+            f"`image` is {image.dtype.name} of shape {image.shape}. Allowed: "
+            "uint8 of shape (height, width, 3), one image that is cut to a "
+            "known size."
         )
     names = list(OPERATIONS)
     drawn = tf.random.stateless_uniform((2, count), seed)
@@ -153,9 +161,11 @@ def _color(image, strength, sign):
 def _sharpness(image, strength, sign):
     import tensorflow as tf
 
-    values = _float(image)
     # Pillow's SMOOTH: nine neighbours with 1 and the centre with 5, of 13; it
-    # leaves the border as it is.
+    # leaves the border as it is, which may be all.
+    if min(image.shape[:2]) < 3:
+        return image
+    values = _float(image)
     rows = values[:-2] + values[1:-1] + values[2:]
     box = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
     smooth = tf.floor((box + 4.0 * values[1:-1, 1:-1]) / 13.0 + 0.5)

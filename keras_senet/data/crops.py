@@ -6,6 +6,13 @@ keeps, at the resolution that it needs, on all cores and without Python.
 
 import numpy as np
 
+from keras_senet.data.decoding import (
+    decode,
+    decode_other,
+    orientation,
+    turn,
+)
+
 # What a random crop keeps of an image: part of the area, and width / height
 # (Szegedy et al. 2015, and every recipe for ImageNet since).
 AREA = (0.08, 1.0)
@@ -51,7 +58,7 @@ def _random_crop(data, size, random, upright):
     def from_other():
         image = data
         if data.dtype == tf.string:
-            image = tf.io.decode_image(data, 3, expand_animations=False)
+            image = decode_other(data)
         top, left, height, width = tf.unstack(
             _random_window(tf.shape(image), random)
         )
@@ -85,7 +92,8 @@ def padded_crop(data, size: tuple[int, int], random):
     CIFAR (He et al. 2016, section 4.2).
 
     Args:
-        data: as for `random_crop`; the image has the size of the result.
+        data: as for `random_crop`; of another image than one of the size of the
+            result its middle is taken.
         size: height and width of the result in pixels.
         random: as for `random_crop`.
 
@@ -94,7 +102,7 @@ def padded_crop(data, size: tuple[int, int], random):
     """
     import tensorflow as tf
 
-    image = decode(data)
+    image = center_crop(data, size, crop=1.0)
     pads = [side // 8 for side in size]
     padded = tf.pad(image, [*((pad, pad) for pad in pads), (0, 0)])
     corner = [
@@ -103,109 +111,6 @@ def padded_crop(data, size: tuple[int, int], random):
     ]
     image = tf.slice(padded, [*corner, 0], [*size, image.shape[-1]])
     return _by_chance_flipped(image, random)
-
-
-def decode(data):
-    """Decodes an image as Pillow does, but for rounding.
-
-    Args:
-        data: scalar string tensor, the content of an image file; or an image,
-            uint8.
-
-    Returns:
-        Tensor of shape `(height, width, channels)`, uint8; three channels of a
-        file.
-    """
-    import tensorflow as tf
-
-    if data.dtype != tf.string:
-        return data
-    # The accurate way: TensorFlow's own default is up to nine of 255 away from
-    # Pillow's.
-    image = tf.cond(
-        tf.io.is_jpeg(data),
-        lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(data, 3, expand_animations=False),
-    )
-    return tf.ensure_shape(turn(image, orientation(data)), (None, None, 3))
-
-
-def orientation(data):
-    """Reads from a JPEG how the camera was held.
-
-    Args:
-        data: scalar string tensor, the content of an image file.
-
-    Returns:
-        Scalar int32 tensor, the orientation of EXIF from 1 to 8; 1 where the
-        file says nothing.
-    """
-    import tensorflow as tf
-
-    head = tf.strings.substr(data, 0, 1024)
-    # Right after the start of the file, or after a JFIF segment.
-    padded = head + b" " * 28
-    has_exif = tf.reduce_any(
-        [tf.strings.substr(padded, place, 4) == b"Exif" for place in (6, 24)]
-    )
-    return tf.cond(
-        has_exif, lambda: _read_orientation(head), lambda: tf.constant(1)
-    )
-
-
-def _read_orientation(head):
-    import tensorflow as tf
-
-    head = tf.io.decode_raw(head, tf.uint8)
-    found = tf.ones((), tf.int32)
-    # The entry in both byte orders: tag, type, number of values (EXIF 2.3,
-    # section 4.6.2), then the value, whose byte is at `at`.
-    for entry, at in (
-        ([0x01, 0x12, 0, 3, 0, 0, 0, 1], 9),
-        ([0x12, 0x01, 3, 0, 1, 0, 0, 0], 8),
-    ):
-        count = tf.maximum(tf.size(head) - 12, 0)
-        matches = tf.reduce_all(
-            [head[k : k + count] == value for k, value in enumerate(entry)], 0
-        )
-        values = tf.cast(head[at : at + count], tf.int32)
-        values = tf.where(matches & (values <= 8), values, 0)
-        value = tf.reduce_max(tf.concat([values, [0]], 0))
-        found = tf.where(value > 0, value, found)
-    return found
-
-
-def turn(image, orientation):
-    """Turns an image upright.
-
-    Args:
-        image: tensor of shape `(height, width, channels)`.
-        orientation: scalar int32 tensor, see `orientation`.
-
-    Returns:
-        The image as it was seen (EXIF 2.3, section 4.6.4).
-    """
-    import tensorflow as tf
-
-    # Of the turned image: mirrored left to right, upside down, and whether rows
-    # and columns are exchanged before.
-    turns = [
-        (columns, rows, exchanged)
-        for exchanged, pairs in (
-            (False, ((0, 0), (1, 0), (1, 1), (0, 1))),
-            (True, ((0, 0), (1, 0), (1, 1), (0, 1))),
-        )
-        for columns, rows in pairs
-    ]
-
-    def turned(columns, rows, exchanged):
-        axes = [1] * columns + [0] * rows
-        result = tf.transpose(image, (1, 0, 2)) if exchanged else image
-        return tf.reverse(result, axes) if axes else result
-
-    return tf.switch_case(
-        orientation - 1, [lambda one=one: turned(*one) for one in turns]
-    )
 
 
 def _random_window(shape, random):
@@ -257,10 +162,15 @@ def center_crop(data, size: tuple[int, int], crop: float = 0.875):
     scale = tf.reduce_max(tf.constant(target, tf.float32) / shape)
     resized = tf.cast(tf.round(shape * scale), tf.int32)
     resized = tf.maximum(resized, size)
-    image = tf.image.resize(image, resized, antialias=True)
-    top, left = (resized[0] - size[0]) // 2, (resized[1] - size[1]) // 2
-    image = image[top : top + size[0], left : left + size[1]]
-    image = tf.ensure_shape(image, (*size, image.shape[-1]))
+    # What tf.image.resize does, of the pixels that the crop keeps alone.
+    image = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=size,
+        scale=tf.cast(resized, tf.float32) / shape,
+        translation=-tf.cast((resized - size) // 2, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
     return tf.saturate_cast(tf.round(image), tf.uint8)
 
 

@@ -1,10 +1,11 @@
 """Folders of images, a folder per class."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from keras_senet.data.images import SUFFIXES
+from keras_senet.data.images import SUFFIXES, images_in
 from keras_senet.data.labelled import SPLITS, LabelledImages, find_split
 
 
@@ -23,7 +24,8 @@ def from_folder(folder: Path) -> LabelledImages:
     import tensorflow as tf
 
     paths, labels, class_names = find_classes(folder)
-    constant = tf.constant(paths)
+    # As bytes, since a name need not be UTF-8.
+    constant = tf.constant([os.fsencode(path) for path in paths])
     return LabelledImages(
         name=str(folder),
         labels=labels,
@@ -69,7 +71,7 @@ def find_classes(folder: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
 
     Args:
         folder: the folder, such as ImageNet's `train`. Its folders, in sorted
-            order, are the classes; images in folders of theirs count as well.
+            order, are the classes, and are searched as `images_in` does.
 
     Returns:
         Paths of the images in sorted order, their classes (array of int32),
@@ -89,9 +91,7 @@ def find_classes(folder: str | Path) -> tuple[list[str], np.ndarray, list[str]]:
     )
     paths, labels = [], []
     for label, one in enumerate(classes):
-        found = sorted(
-            str(p) for p in one.rglob("*") if p.suffix.lower() in SUFFIXES
-        )
+        found = sorted(map(str, images_in(one)))
         if not found:
             raise ValueError(
                 f"The class {str(one)!r} has no image. Looked for names that "

@@ -1,6 +1,7 @@
 """Labelled images as batches, read fast enough for training, on tf.data."""
 
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ def image_folder(
     threads: int | None = None,
 ):
     """Returns the images of a folder in batches, cropped and shuffled.
+
+    A damaged file ends a pass with an error of TensorFlow that does not name
+    it; `keras_senet.data.readable.find_unreadable` finds all such files before.
 
     Args:
         folder: a folder that has a folder of images per class.
@@ -73,19 +77,23 @@ def image_folder(
     ((2, 32, 32, 3), ['cat', 'dog'])
     """
     size = check_size(size)
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(
-            f"`batch_size` is {batch_size!r}. Allowed: an integer of at least "
-            "1."
-        )
+    batch_size = _integer("batch_size", batch_size, 1)
+    threads = threads if threads is None else _integer("threads", threads, 1)
+    seed = seed if seed is None else _integer("seed", seed, 0)
+    epoch = epoch if epoch is None else _integer("epoch", epoch, 0)
     if epoch is not None and seed is None:
         raise ValueError(
             f"`epoch` is {epoch!r} without a `seed`, which decides what an "
             "epoch is. Give both."
         )
-    if threads is not None and (type(threads) is not int or threads < 1):
+    if not (isinstance(crop, Real) and 0 < crop <= 1):
         raise ValueError(
-            f"`threads` is {threads!r}. Allowed: an integer of at least 1."
+            f"`crop` is {crop!r}. Allowed: a number above 0 and up to 1."
+        )
+    if augment is not None and not callable(augment):
+        raise ValueError(
+            f"`augment` is {augment!r}. Allowed: a function of an image and a "
+            "seed, such as keras_senet.data.augmentation.rand_augment, or None."
         )
     images = from_folder(Path(folder))
     count = len(images)
@@ -142,13 +150,29 @@ def check_size(size):
     Raises:
         ValueError: for anything else.
     """
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or not all(type(n) is int and n > 0 for n in pair):
+    try:
+        pair = tuple(size)
+    except TypeError:
+        pair = (size, size)
+    if len(pair) != 2 or not all(_is_integer(n) and n > 0 for n in pair):
         raise ValueError(
             f"`size` is {size!r}. Allowed: a number of pixels, or a pair "
             "(height, width)."
         )
-    return pair
+    return int(pair[0]), int(pair[1])
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _integer(argument, value, least):
+    if not _is_integer(value) or value < least:
+        raise ValueError(
+            f"`{argument}` is {value!r}. Allowed: an integer of at least "
+            f"{least}."
+        )
+    return int(value)
 
 
 def training_batches(

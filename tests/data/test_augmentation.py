@@ -80,6 +80,19 @@ def test_flat_and_two_coloured_images_survive():
             np.testing.assert_array_equal(ours, np.asarray(theirs))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 9), (3, 3)])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_small_images_survive(shape, operation, rng):
+    array = rng.integers(0, 256, (*shape, 3), "uint8")
+    ours = augment(tf.constant(array), operation).numpy()
+    assert ours.shape == array.shape
+    if operation not in GEOMETRIC:
+        theirs = np.asarray(
+            pillow(operation, Image.fromarray(array), 0.3, 1), "int32"
+        )
+        assert abs(ours - theirs).max() <= 1
+
+
 def test_a_seed_decides(photo):
     array = tf.constant(np.asarray(photo))
     seeds = [[k, 1] for k in range(40)]
@@ -102,3 +115,27 @@ def test_a_seed_decides(photo):
 def test_wrong_arguments_are_named(arguments, word):
     with pytest.raises(ValueError, match=word):
         rand_augment(tf.zeros((4, 4, 3), tf.uint8), [0, 0], **arguments)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (tf.zeros((4, 4, 3)), ["float32", "uint8"]),
+        (tf.zeros((2, 4, 4, 3), tf.uint8), ["(2, 4, 4, 3)", "one image"]),
+        (tf.zeros((4, 4, 1), tf.uint8), ["(4, 4, 1)", "(height, width, 3)"]),
+    ],
+)
+def test_wrong_images_are_named(image, words):
+    with pytest.raises(ValueError) as caught:
+        rand_augment(image, [0, 0])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_size_is_named():
+    @tf.function(input_signature=[tf.TensorSpec((None, 4, 3), tf.uint8)])
+    def augmented(image):
+        return rand_augment(image, [0, 0])
+
+    with pytest.raises(ValueError, match="known size"):
+        augmented(tf.zeros((4, 4, 3), tf.uint8))
