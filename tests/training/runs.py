@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+import keras_senet  # noqa: F401  (what `load_model` needs)
+
 COLOURS = ("red", "green", "blue")
 
 
@@ -63,7 +65,7 @@ def start(words, **keywords):
     )
 
 
-def finish(process, timeout=300):
+def finish(process, timeout=600):
     """What a process printed, once it has ended well."""
     output, _ = process.communicate(timeout=timeout)
     assert process.returncode == 0, output
@@ -76,7 +78,7 @@ def checkpointed(out):
     return max(names, default="step-0000000000") > "step-0000000000z"
 
 
-def wait_for(condition, timeout=120):
+def wait_for(condition, timeout=300):
     """Waits until a condition holds."""
     end = time.monotonic() + timeout
     while not condition():
