@@ -173,19 +173,22 @@ def train_timm(case):
     return step
 
 
-def infer_keras_senet(case, model=None, engine="auto"):
+def infer_classifier(case, model, **keywords):
     import_keras(case["threads"])
     from keras_senet import Classifier
 
-    network = our_network(model or case["model"], case["size"])
-    classifier = Classifier(network, engine=engine, threads=case["threads"])
+    classifier = Classifier(our_network(model, case["size"]), **keywords)
     images = images_and_labels(case)[0]
     return lambda: classifier.scores(images)
 
 
+def infer_keras_senet(case):
+    return infer_classifier(case, case["model"], threads=case["threads"])
+
+
 def infer_keras_graph(case):
     """Without LiteRT: the Keras model as a TensorFlow graph."""
-    return infer_keras_senet(case, engine="keras")
+    return infer_classifier(case, case["model"], engine="keras")
 
 
 def infer_int8(case):
@@ -205,7 +208,7 @@ def infer_int8(case):
 
 def infer_plain(case):
     plain = case["model"].removeprefix("se_")
-    return infer_keras_senet(case, model=plain)
+    return infer_keras_senet({**case, "model": plain})
 
 
 def infer_timm(case, compiled=False):

@@ -1,105 +1,45 @@
 """From images to named classes, with a model that describes itself."""
 
-import importlib.util
 import logging
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
-from keras_senet.applications import create_model
 from keras_senet.architectures.card import DescribedModel
-from keras_senet.data.images import (
-    ImageError,
-    center_crop,
-    find_images,
-    read_image,
+from keras_senet.data.images import ImageError
+from keras_senet.device import available_cores
+from keras_senet.engines import (
+    BATCH,
+    ENGINES,
+    KerasEngine,
+    LiteRTEngine,
+    choose_engine,
 )
-from keras_senet.device import available_cores, on_cpu
-from keras_senet.engines import BATCH, KerasEngine, LiteRTEngine
 from keras_senet.export.litert import (
     PRECISIONS,
     ConversionError,
     cached_litert,
 )
-from keras_senet.preprocessing import decode_predictions, preprocess_input
-from keras_senet.weights import sources
-from keras_senet.weights.load import classes_in
+from keras_senet.inputs import find_inputs, prepare
+from keras_senet.open import card_of, open_model
+from keras_senet.preprocessing import decode_predictions
 
 logger = logging.getLogger("keras_senet")
 
-ENGINES = ("auto", "keras", "litert")
+# Images from which the ranges of 8 bits are read: with fewer it warns.
+CALIBRATION = 100
+# Far beyond any use, and not yet beyond what a machine can start.
+MOST_THREADS = 1024
 Prediction = list[tuple[str, str, float]]
-
-
-def open_model(name: str, weights: str | None = None) -> DescribedModel:
-    """Returns a trained model by its name or from a saved file.
-
-    Args:
-        name: name in the registry, or the path of a `.keras` file.
-        weights: tag or path of weights for a name, or `None` for the default
-            ones.
-
-    Returns:
-        A model with a card.
-
-    Raises:
-        ValueError: if there are no weights, the file can't be read, or it has
-            no card.
-    """
-    if str(name).endswith(".h5"):
-        raise ValueError(
-            f"{str(name)!r} holds weights alone. Name the network they are "
-            f"for: --model NETWORK --weights {name}."
-        )
-    if not str(name).endswith(".keras"):
-        keywords = {} if weights is None else {"weights": weights}
-        if weights is not None and Path(weights).is_file():
-            keywords["classes"] = classes_in(weights)
-        model = create_model(name, **keywords)
-        if model.card.weights is None:
-            names = sorted({s.network.name for s in sources.SOURCES})
-            raise ValueError(
-                f"{name} has no weights at hand, and random ones tell nothing "
-                "apart. Give a file of weights (--weights FILE), or a network "
-                f"that has some: {', '.join(names)}."
-            )
-        return model
-    if weights is not None:
-        raise ValueError(
-            f"{name} holds its own weights; weights={weights!r} can't be "
-            "loaded as well. Leave one of them out."
-        )
-    if not Path(name).is_file():
-        raise ValueError(
-            f"The model file {str(name)!r} does not exist. Give the path of "
-            "what `model.save` wrote."
-        )
-    if not zipfile.is_zipfile(name):
-        raise ValueError(
-            f"The model file {str(name)!r} can't be loaded: it is damaged, or "
-            "no .keras file."
-        )
-    try:
-        model = keras.models.load_model(name, compile=False)
-    except Exception as error:
-        raise ValueError(
-            f"The model file {str(name)!r} can't be loaded: {error}"
-        ) from error
-    if getattr(model, "card", None) is None:
-        raise ValueError(
-            f"The model file {str(name)!r} has no card that says how its "
-            "images are prepared and what its classes are. Save a model made "
-            "by keras_senet's constructors."
-        )
-    return model
 
 
 class Classifier:
     """A trained network that names what is in pictures, on the fastest engine.
+
+    LiteRT has the weights that the model has when the classifier is made: after
+    training or `set_weights`, make another.
 
     Args:
         model: a network's name in the registry, the path of a `.keras` file, or
@@ -115,14 +55,15 @@ class Classifier:
         precision: `"float32"`, or `"int8"` on LiteRT: a quarter of the size,
             faster, and a little less accurate. Defaults to
             `"float32"`.
-        threads: number of threads of LiteRT. Defaults to `None`: one per core
-            that the process may use.
+        threads: number of threads of LiteRT, up to 1024. Defaults to `None`:
+            one per core that the process may use.
         calibration: for `"int8"`, images like those to come, as `predict` takes
-            them, a hundred or more. Defaults to `None`.
+            them, a hundred or more; files that can't be read are left out.
+            Defaults to `None`.
 
     Raises:
         ValueError: if there is no such model or engine, the model is no
-            classifier, or `calibration` is missing.
+            classifier, or `calibration` is missing or not finite.
         ImportError: if LiteRT is asked for and not installed.
 
     Example:
@@ -150,18 +91,28 @@ class Classifier:
                     f"`{name}` is {value!r}. Allowed: "
                     f"{', '.join(map(repr, allowed))}."
                 )
+        if engine == "keras" and threads is not None:
+            raise ValueError(
+                f"`threads` is {threads!r}, which engine='litert' alone has. "
+                "Leave it out: Keras takes all cores."
+            )
         if threads is None:
             threads = available_cores()
-        if type(threads) is not int or threads < 1:
+        if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
             raise ValueError(
-                f"`threads` is {threads!r}. Allowed: an integer of at least 1."
+                f"`threads` is {threads!r}. Allowed: an integer of at least 1 "
+                f"and at most {MOST_THREADS}."
             )
-        if (precision == "int8") != (calibration is not None):
+        if precision == "int8" and calibration is None:
             raise ValueError(
-                "`calibration` is for precision='int8', which needs it: images "
-                "like those to come, a hundred or more, from which the ranges "
-                f"of the activations are read. Given: precision={precision!r}, "
-                f"calibration={type(calibration).__name__}."
+                "precision='int8' needs `calibration`: images like those to "
+                "come, a hundred or more, from which the ranges of the "
+                "activations are read."
+            )
+        if precision != "int8" and calibration is not None:
+            raise ValueError(
+                "`calibration` is for precision='int8' alone, and `precision` "
+                f"is {precision!r}. Leave it out, or ask for 'int8'."
             )
         if isinstance(model, (str, Path)):
             model = open_model(str(model), weights)
@@ -171,19 +122,15 @@ class Classifier:
                 "Leave it out."
             )
         self.model = model
-        self.card = _card(model)
-        self.engine = _choose(engine, precision, model)
+        self.card = card_of(model)
+        self.engine = choose_engine(engine, precision, model)
         self._softmax = model.layers[-1].activation is keras.activations.linear
+        self._untrained = _is_untrained(model)
         if self.engine == "keras":
             self._run = KerasEngine(model)
             return
         if calibration is not None:
-            calibration = [image[None] for image in self._arrays(calibration)]
-            if not calibration:
-                raise ValueError(
-                    "`calibration` has no image. Give images like those to "
-                    "come, a hundred or more."
-                )
+            calibration = self._prepared_calibration(calibration)
         try:
             content = cached_litert(
                 model, precision=precision, calibration=calibration
@@ -208,20 +155,9 @@ class Classifier:
             for a network with a softmax or without an activation.
 
         Raises:
-            ValueError: for another shape.
+            ValueError: for another shape, or pixels that are not finite.
         """
-        images = np.asarray(images)
-        shape = self.model.input_shape[1:]
-        fits = images.ndim == 4 and all(
-            allowed in (None, given)
-            for allowed, given in zip(shape, images.shape[1:], strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"`images` has the shape {images.shape}. Allowed: (batch, "
-                f"{', '.join(map(str, shape))}). `predict` takes images of "
-                "any size."
-            )
+        images = self._checked(images)
         if not len(images):
             return np.zeros((0, self.model.output_shape[-1]), "float32")
         outputs = self._run(images)
@@ -247,9 +183,9 @@ class Classifier:
 
         Raises:
             ImageError: if a file can't be read.
-            ValueError: for an array that is no image.
+            ValueError: for anything else, or pixels that are not finite.
         """
-        images = self._arrays(images)
+        images = [prepare(image, self.model) for image in find_inputs(images)]
         if not images:
             return []
         return self._named(self.scores(np.stack(images)), top)
@@ -270,14 +206,29 @@ class Classifier:
         Yields:
             Per file its path and what `predict` gives for it, or the
             `ImageError` of a file that can't be read.
+
+        Raises:
+            ValueError: for one path, or another `batch_size`.
         """
-        paths = list(map(Path, paths))
+        if isinstance(paths, (str, Path)):
+            raise ValueError(
+                f"`paths` is {str(paths)!r}, one path. Allowed: a list of the "
+                "paths of images. `predict` takes one, or a folder."
+            )
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(
+                f"`batch_size` is {batch_size!r}. Allowed: an integer of at "
+                "least 1."
+            )
+        return self._predict_files(list(map(Path, paths)), top, batch_size)
+
+    def _predict_files(self, paths, top, batch_size):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             arrays, errors = {}, {}
             for path in batch:
                 try:
-                    arrays[path] = self._array(path)
+                    arrays[path] = prepare(path, self.model)
                 except ImageError as error:
                     errors[path] = error
             named = {}
@@ -288,109 +239,65 @@ class Classifier:
             for path in batch:
                 yield path, named.get(path) or errors[path]
 
+    def _prepared_calibration(self, images):
+        arrays = []
+        for image in find_inputs(images):
+            try:
+                arrays.append(prepare(image, self.model))
+            except ImageError as error:
+                logger.warning("%s. The calibration goes on without.", error)
+        if not arrays:
+            raise ValueError(
+                "`calibration` has no image that can be read. Give images like "
+                "those to come, a hundred or more."
+            )
+        if len(arrays) < CALIBRATION:
+            logger.warning(
+                "The ranges of the activations are read from %d images; with "
+                "a hundred or more the answers are better.",
+                len(arrays),
+            )
+        return [image[None] for image in self._checked(np.stack(arrays))]
+
+    def _checked(self, images):
+        images = np.asarray(images)
+        shape = self.model.input_shape[1:]
+        fits = images.ndim == 4 and all(
+            allowed in (None, given)
+            for allowed, given in zip(shape, images.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"`images` has the shape {images.shape}. Allowed: (batch, "
+                f"{', '.join(map(str, shape))}). `predict` takes images of "
+                "any size."
+            )
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            finite = np.isfinite(images).all(axis=(1, 2, 3))
+            raise ValueError(
+                f"Image {finite.argmin()} has pixels that are NaN or infinite. "
+                "Allowed: numbers in [0, 255]."
+            )
+        return images
+
     def _named(self, scores, top):
+        if self._untrained:
+            logger.warning(
+                "%s was never trained (weights=None): the names are guesses.",
+                self.model.name,
+            )
+            self._untrained = False
         names = self.card.class_names
         if names is None:
             names = [f"class {k}" for k in range(scores.shape[1])]
         return decode_predictions(scores, top, names)
 
-    def _arrays(self, images):
-        """Arrays as the network takes them, of whatever `predict` takes."""
-        if isinstance(images, (str, Path)):
-            images = find_images([images])
-        elif isinstance(images, Image.Image):
-            images = [images]
-        elif not isinstance(images, (list, tuple)):
-            images = np.asarray(images)
-            images = [images] if images.ndim < 4 else list(images)
-        return [self._array(image) for image in images]
 
-    def _array(self, image):
-        card = self.card
-        first = card.data_format == "channels_first"
-        channels = self.model.input_shape[1 if first else -1]
-        if channels not in (1, 3):
-            raise ValueError(
-                f"The model takes images of {channels} channels. Allowed for "
-                "images: 1 (grey) or 3 (RGB)."
-            )
-        mode = "L" if channels == 1 else "RGB"
-        if isinstance(image, (str, Path)):
-            image = read_image(image, mode=mode)
-        elif isinstance(image, Image.Image):
-            image = image.convert(mode)
-        else:
-            image = np.asarray(image)
-            shape = image.shape
-            if image.ndim != 3 or shape[-1] != channels or 0 in shape:
-                raise ValueError(
-                    f"An image has the shape {shape}. Allowed: (height, width, "
-                    f"{channels}), pixels in [0, 255]."
-                )
-            if shape[:2] != card.input_size:
-                if image.dtype != np.uint8:
-                    raise ValueError(
-                        f"An image of {shape[0]} x {shape[1]} pixels is of "
-                        f"{image.dtype}, and has to be resized to "
-                        f"{card.input_size[0]} x {card.input_size[1]}. "
-                        "Allowed: uint8, or any type at that size."
-                    )
-                image = Image.fromarray(
-                    image.squeeze(-1) if channels == 1 else image
-                )
-        if isinstance(image, Image.Image):
-            image = center_crop(
-                image, card.input_size, card.crop, card.interpolation
-            )
-        if first:
-            image = image.transpose(2, 0, 1)
-        if not card.include_preprocessing:
-            pair = (card.normalization["mean"], card.normalization["std"])
-            image = preprocess_input(
-                image, data_format=card.data_format, normalization=pair
-            )
-        return image
-
-
-def _card(model):
-    card = getattr(model, "card", None)
-    if card is None:
-        raise ValueError(
-            f"The model {getattr(model, 'name', model)!r} has no card that "
-            "says how its images are prepared and what its classes are. Give "
-            "one made by keras_senet's constructors."
-        )
-    card.check()
-    if len(model.output_shape) != 2 or model.layers[-1].name != "predictions":
-        raise ValueError(
-            f"{model.name} is no classifier (its output is "
-            f"{model.output_shape}). Build it with `include_top=True`."
-        )
-    return card
-
-
-def _choose(engine, precision, model):
-    """The engine to take, of what was asked for."""
-    missing = None
-    if keras.backend.backend() != "tensorflow":
-        missing = "Keras on the TensorFlow backend (KERAS_BACKEND=tensorflow)"
-    elif importlib.util.find_spec("ai_edge_litert") is None:
-        missing = 'LiteRT: pip install "keras_senet[litert]"'
-    elif None in model.input_shape[1:]:
-        missing = "a model with a fixed input size"
-    elif model.card.data_format == "channels_first":
-        missing = "a model with data_format='channels_last'"
-    elif any(layer.compute_dtype != "float32" for layer in model.layers):
-        missing = "a model that computes in float32"
-    if engine == "auto" and precision == "float32":
-        return "litert" if missing is None and on_cpu() else "keras"
-    if engine == "keras" and precision != "float32":
-        raise ValueError(
-            f"`precision` is {precision!r}, which engine='litert' alone has. "
-            "Allowed with 'keras': 'float32'."
-        )
-    if engine != "keras" and missing is not None:
-        error = ImportError if "pip install" in missing else ValueError
-        asked = f"engine={engine!r}, precision={precision!r}"
-        raise error(f"{asked} needs {missing}.")
-    return "keras" if engine == "keras" else "litert"
+def _is_untrained(model):
+    """Whether the first moving average is still where it began."""
+    means = [v for v in model.variables if v.name == "moving_mean"]
+    return (
+        model.card.weights is None
+        and bool(means)
+        and not np.any(keras.ops.convert_to_numpy(means[0]))
+    )

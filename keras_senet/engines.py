@@ -1,5 +1,6 @@
 """What computes a network's outputs: Keras, or LiteRT on a CPU."""
 
+import importlib.util
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,52 @@ import keras
 import numpy as np
 
 from keras_senet._quiet import quietly
+from keras_senet.architectures.card import DescribedModel
+from keras_senet.device import on_cpu
 
+ENGINES = ("auto", "keras", "litert")
 # Images that the Keras graph takes at once.
 BATCH = 32
+
+
+def choose_engine(engine: str, precision: str, model: DescribedModel) -> str:
+    """Returns the engine to take, of what was asked for.
+
+    Args:
+        engine: one of `ENGINES`.
+        precision: `"float32"` or `"int8"`.
+        model: the network to run.
+
+    Returns:
+        `"keras"` or `"litert"`.
+
+    Raises:
+        ValueError: if what is asked for can't run the model.
+        ImportError: if LiteRT is asked for and not installed.
+    """
+    missing = None
+    if keras.backend.backend() != "tensorflow":
+        missing = "Keras on the TensorFlow backend (KERAS_BACKEND=tensorflow)"
+    elif importlib.util.find_spec("ai_edge_litert") is None:
+        missing = 'LiteRT: pip install "keras_senet[litert]"'
+    elif None in model.input_shape[1:]:
+        missing = "a model with a fixed input size"
+    elif model.card.data_format == "channels_first":
+        missing = "a model with data_format='channels_last'"
+    elif any(layer.compute_dtype != "float32" for layer in model.layers):
+        missing = "a model that computes in float32"
+    if engine == "auto" and precision == "float32":
+        return "litert" if missing is None and on_cpu() else "keras"
+    if engine == "keras" and precision != "float32":
+        raise ValueError(
+            f"`precision` is {precision!r}, which engine='litert' alone has. "
+            "Allowed with 'keras': 'float32'."
+        )
+    if engine != "keras" and missing is not None:
+        error = ImportError if "pip install" in missing else ValueError
+        asked = f"engine={engine!r}, precision={precision!r}"
+        raise error(f"{asked} needs {missing}.")
+    return "keras" if engine == "keras" else "litert"
 
 
 class KerasEngine:

@@ -1,7 +1,9 @@
 """The classifier: every engine against the Keras model, on what users give."""
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -36,6 +38,15 @@ def model():
 def images():
     random = np.random.default_rng(0)
     return random.integers(0, 255, (5, 32, 32, 3), dtype="uint8")
+
+
+def said(caplog):
+    """The warnings of this package alone."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "keras_senet"
+    ]
 
 
 def give_statistics(model):
@@ -144,6 +155,21 @@ def test_it_names_paths_arrays_batches_images_and_folders(
     assert classifier.scores(np.zeros((0, 32, 32, 3))).shape == (0, 10)
 
 
+def test_an_opened_image_gives_what_its_file_gives(tmp_path, model):
+    """Turned by its camera, and with 16 bits."""
+    random = np.random.default_rng(3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = random.integers(0, 255, (70, 90, 3), dtype="uint8")
+    Image.fromarray(lying).save(tmp_path / "turned.png", exif=exif)
+    deep = random.integers(0, 65535, (40, 50), dtype="uint16")
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    classifier = Classifier(model)
+    for path in tmp_path.glob("*.png"):
+        with Image.open(path) as image:
+            assert same(classifier.predict(image), classifier.predict(path))
+
+
 def same(one, other):
     """The same names; the scores but for rounding, with the batch's size."""
     names, scores = (
@@ -162,6 +188,15 @@ def test_it_goes_on_after_a_damaged_file(tmp_path, model, images):
     assert len(results[good]) == 1
     with pytest.raises(ImageError, match=r"bad\.png"):
         Classifier(model).predict([bad, good])
+
+
+def test_a_list_of_files_is_asked_for(model):
+    classifier = Classifier(model, engine="keras")
+    with pytest.raises(ValueError, match=r"'a\.jpg', one path.*a list"):
+        classifier.predict_files("a.jpg")
+    for size in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"`batch_size` is {size}"):
+            classifier.predict_files(["a.jpg"], batch_size=size)
 
 
 @on_tensorflow
@@ -243,8 +278,10 @@ def test_many_threads_of_the_user_share_it(model, images):
         ({"precision": "float16"}, ["'float16'", "'int8'"]),
         ({"threads": 0}, ["threads", "at least 1"]),
         ({"threads": True}, ["threads"]),
-        ({"precision": "int8"}, ["calibration", "a hundred"]),
-        ({"calibration": []}, ["calibration", "int8"]),
+        ({"threads": 100_000}, ["threads", "100000", "at most 1024"]),
+        ({"threads": 2, "engine": "keras"}, ["threads", "'litert' alone"]),
+        ({"precision": "int8"}, ["needs `calibration`", "a hundred"]),
+        ({"calibration": []}, ["calibration", "'float32'", "'int8'"]),
         ({"weights": "cifar10"}, ["weights", "its own"]),
     ],
 )
@@ -270,10 +307,91 @@ def test_wrong_models_and_images_are_named(model):
         classifier.predict(np.zeros((40, 40, 3)))
 
 
+@pytest.mark.parametrize(
+    "images", [None, 5, object(), iter([]), {"a": 1}, [None], [iter([])]]
+)
+def test_what_is_no_image_is_told_what_is_allowed(model, images):
+    with pytest.raises(ValueError, match="Allowed: ") as caught:
+        Classifier(model, engine="keras").predict(images)
+    assert "height, width" in str(caught.value)
+
+
+def test_a_folder_in_a_list_and_an_address_say_so(model, tmp_path):
+    classifier = Classifier(model, engine="keras")
+    with pytest.raises(ImageError, match="it is a folder"):
+        classifier.predict([tmp_path])
+    with pytest.raises(ImageError, match="download the image first"):
+        classifier.predict(["https://example.org/a.jpg"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_named(model, images, value):
+    classifier = Classifier(model, engine="keras")
+    broken = images.astype("float32")
+    broken[3, 4, 5, 0] = value
+    for use in (classifier.scores, classifier.predict):
+        with pytest.raises(ValueError, match="Image 3 has pixels"):
+            use(broken)
+
+
 @on_tensorflow
-def test_an_empty_calibration_is_named(model):
+def test_a_calibration_of_nothing_or_of_noughts_is_named(model, images):
     with pytest.raises(ValueError, match=r"calibration.*no image"):
         Classifier(model, precision="int8", calibration=[])
+    broken = np.full((2, 32, 32, 3), np.nan, "float32")
+    with pytest.raises(ValueError, match="Image 0 has pixels"):
+        Classifier(model, precision="int8", calibration=broken)
+
+
+@on_tensorflow
+def test_a_calibration_goes_on_without_damaged_files(
+    model, images, tmp_path, caplog
+):
+    Image.fromarray(images[0]).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    Classifier(model, precision="int8", calibration=tmp_path)
+    left_out, few = said(caplog)
+    assert "bad.png" in left_out
+    assert "1 images" in few
+    assert "a hundred" in few
+
+
+def test_names_of_a_network_that_never_trained_are_called_guesses(
+    images, caplog
+):
+    classifier = Classifier(keras_senet.SEResNet20(weights=None))
+    classifier.scores(images)
+    assert not said(caplog)
+    for _ in range(2):
+        classifier.predict(images)
+    [warning] = said(caplog)
+    assert "never trained" in warning
+
+
+def test_a_network_of_the_users_is_no_guess(images, caplog):
+    trained = keras_senet.SEResNet20(weights=None, include_preprocessing=False)
+    trained.compile("sgd", "sparse_categorical_crossentropy")
+    trained.fit(images / 255.0, np.zeros(5), verbose=0)
+    Classifier(trained, engine="keras").predict(images)
+    assert not said(caplog)
+
+
+def test_a_network_of_64_bits_gives_float32(images):
+    model = keras_senet.SEResNet20(weights="cifar10", dtype="float64")
+    scores = Classifier(model).scores(images)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected(model, images), atol=1e-6)
+
+
+@on_tensorflow
+def test_it_can_be_copied(model, images):
+    classifier = Classifier(model, engine="litert")
+    scores = classifier.scores(images)
+    for copied in (
+        copy.deepcopy(classifier),
+        pickle.loads(pickle.dumps(classifier)),
+    ):
+        np.testing.assert_allclose(copied.scores(images), scores, atol=1e-6)
 
 
 @on_tensorflow

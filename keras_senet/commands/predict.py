@@ -3,8 +3,9 @@
 import json
 import sys
 
-from keras_senet.classifier import ENGINES, Classifier
+from keras_senet.classifier import Classifier
 from keras_senet.commands.terminal import console, table
+from keras_senet.engines import ENGINES
 
 
 def configure(parser) -> None:
@@ -34,7 +35,7 @@ def configure(parser) -> None:
     parser.add_argument(
         "--int8",
         metavar="FOLDER",
-        help="in 8 bits, calibrated on this folder of images",
+        help="in 8 bits, calibrated on a folder of a hundred images or more",
     )
     parser.add_argument("--json", action="store_true", help="for a program")
 

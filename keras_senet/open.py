@@ -1,0 +1,102 @@
+"""A name or a saved file -> a trained model that describes itself."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from keras_senet.applications import create_model
+from keras_senet.architectures.card import Card, DescribedModel
+from keras_senet.weights import sources
+from keras_senet.weights.load import classes_in
+
+
+def open_model(name: str, weights: str | None = None) -> DescribedModel:
+    """Returns a trained model by its name or from a saved file.
+
+    Args:
+        name: name in the registry, or the path of a `.keras` file.
+        weights: tag or path of weights for a name, or `None` for the default
+            ones.
+
+    Returns:
+        A model with a card.
+
+    Raises:
+        ValueError: if there are no weights, the file can't be read, or it has
+            no card.
+    """
+    if str(name).endswith(".h5"):
+        raise ValueError(
+            f"{str(name)!r} holds weights alone. Name the network they are "
+            f"for: --model NETWORK --weights {name}."
+        )
+    if not str(name).endswith(".keras"):
+        keywords = {} if weights is None else {"weights": weights}
+        if weights is not None and Path(weights).is_file():
+            keywords["classes"] = classes_in(weights)
+        model = create_model(name, **keywords)
+        if model.card.weights is None:
+            names = sorted({s.network.name for s in sources.SOURCES})
+            raise ValueError(
+                f"{name} has no weights at hand, and random ones tell nothing "
+                "apart. Give a file of weights (--weights FILE), or a network "
+                f"that has some: {', '.join(names)}."
+            )
+        return model
+    if weights is not None:
+        raise ValueError(
+            f"{name} holds its own weights; weights={weights!r} can't be "
+            "loaded as well. Leave one of them out."
+        )
+    if not Path(name).is_file():
+        raise ValueError(
+            f"The model file {str(name)!r} does not exist. Give the path of "
+            "what `model.save` wrote."
+        )
+    if not zipfile.is_zipfile(name):
+        raise ValueError(
+            f"The model file {str(name)!r} can't be loaded: it is damaged, or "
+            "no .keras file."
+        )
+    try:
+        model = keras.models.load_model(name, compile=False)
+    except Exception as error:
+        raise ValueError(
+            f"The model file {str(name)!r} can't be loaded: {error}"
+        ) from error
+    if getattr(model, "card", None) is None:
+        raise ValueError(
+            f"The model file {str(name)!r} has no card that says how its "
+            "images are prepared and what its classes are. Save a model made "
+            "by keras_senet's constructors."
+        )
+    return model
+
+
+def card_of(model) -> Card:
+    """Returns the card of a classifier.
+
+    Args:
+        model: a model.
+
+    Returns:
+        Its `Card`.
+
+    Raises:
+        ValueError: if it has none, or is no classifier.
+    """
+    card = getattr(model, "card", None)
+    if card is None:
+        raise ValueError(
+            f"The model {getattr(model, 'name', model)!r} has no card that "
+            "says how its images are prepared and what its classes are. Give "
+            "one made by keras_senet's constructors."
+        )
+    card.check()
+    if len(model.output_shape) != 2 or model.layers[-1].name != "predictions":
+        raise ValueError(
+            f"{model.name} is no classifier (its output is "
+            f"{model.output_shape}). Build it with `include_top=True`."
+        )
+    return card
