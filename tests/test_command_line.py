@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,6 +31,33 @@ def test_list(capsys):
     assert "3,860 M" in output
     assert "224 px" in output
     assert "senet154" not in output
+
+
+@pytest.mark.parametrize("pattern", ["SE-ResNet*", "se-resnet*", "SE_RESNET*"])
+def test_list_knows_titles_too(pattern, capsys):
+    assert main(["list", pattern, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [r["name"] for r in rows] == keras_senet.list_models("se_resnet*")
+
+
+def test_list_of_weights_has_those_of_plain_twins(capsys):
+    assert main(["list", "se_vgg16", "--weights", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert row["tag"] == "imagenet-backbone"
+    assert row["top1"] is None
+    assert "output_scale" in row["graph"]
+    assert main(["list", "se_resnet50", "--weights"]) == 0
+    output = capsys.readouterr().out
+    assert "imagenet-backbone" in output
+    # Every tag that the other table names.
+    assert main(["list", "--json"]) == 0
+    networks = json.loads(capsys.readouterr().out)
+    assert main(["list", "--weights", "--json"]) == 0
+    weights = json.loads(capsys.readouterr().out)
+    shown = {(row["network"], row["tag"]) for row in weights}
+    for network in networks:
+        for tag in network["weights"]:
+            assert (network["name"], tag) in shown
 
 
 def test_list_for_a_program(capsys):
@@ -142,6 +170,12 @@ def test_models_of_every_kind_predict(arguments, photos, tmp_path, capsys):
         (["predict", "a.jpg", "--weights", "nothing"], ["'cifar10'"]),
         (["predict", "a.jpg", "--model", "none.keras"], ["does not exist"]),
         (["predict", "a.jpg", "--top", "0"], ["--top"]),
+        (["predict", ""], ["A path is empty"]),
+        (
+            ["predict", "a.jpg", "--engine", "keras", "--threads", "2"],
+            ["threads", "'litert' alone"],
+        ),
+        (["list", "se_alexnet", "--weights"], ["their plain twins"]),
         (
             ["predict", "a.jpg", "--model", "x.keras", "--weights", "cifar10"],
             ["its own weights"],
@@ -156,6 +190,29 @@ def test_errors_are_one_sentence_and_exit_2(arguments, words, capsys):
     assert captured.err.count("\n") == 1
     for word in words:
         assert word in captured.err
+
+
+def test_verifying_says_what_it_does_not_score(tmp_path, capsys, rng):
+    folder = tmp_path / "n01440764"
+    folder.mkdir()
+    image = rng.integers(0, 255, (40, 50, 3), "uint8")
+    Image.fromarray(image).save(folder / "1.png")
+    command = ["verify-weights", "se_resnet20", "--data", str(tmp_path)]
+    assert main(command) == 0
+    assert "cifar10 is not scored" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="8 bits are LiteRT's, which TensorFlow's graphs are made for",
+)
+def test_a_calibration_with_a_broken_file_goes_on(photos, tmp_path, capsys):
+    for photo in photos.iterdir():
+        (tmp_path / photo.name).write_bytes(photo.read_bytes())
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    command = ["predict", str(photos / "a.jpg"), "--int8", str(tmp_path)]
+    assert main(command) == 0
+    assert "%" in capsys.readouterr().out
 
 
 def test_a_damaged_model_file_is_an_error(tmp_path, capsys):

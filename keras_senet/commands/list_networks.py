@@ -1,6 +1,7 @@
 """The networks, what they cost, and the weights at hand."""
 
 import json
+from fnmatch import fnmatchcase
 
 from keras_senet.commands.terminal import console, table
 
@@ -8,7 +9,10 @@ from keras_senet.commands.terminal import console, table
 def configure(parser) -> None:
     """Adds the arguments."""
     parser.add_argument(
-        "pattern", nargs="?", default="*", help="such as 'se_*50*'"
+        "pattern",
+        nargs="?",
+        default="*",
+        help="of names or titles, such as 'se_*50*' or 'SE-ResNet*'",
     )
     parser.add_argument(
         "--weights",
@@ -21,9 +25,7 @@ def configure(parser) -> None:
 
 def run(args) -> int:
     """Prints the table."""
-    import keras_senet
-
-    names = keras_senet.list_models(args.pattern)
+    names = _matching(args.pattern)
     if not names:
         raise ValueError(
             f"No network matches {args.pattern!r}. Without a pattern, `list` "
@@ -34,17 +36,27 @@ def run(args) -> int:
         if args.weights
         else (_networks(names), _show_networks)
     )
-    if args.weights and not rows:
+    if not rows:
         raise ValueError(
-            f"No weights of the networks that match {args.pattern!r} were "
-            f"ever published. `keras-senet list {args.pattern}` shows whether "
-            "their plain twins' weights can be had (imagenet-backbone)."
+            f"No weights of the networks that match {args.pattern!r}, or of "
+            "their plain twins, were ever published."
         )
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
         console().print(show(rows))
     return 0
+
+
+def _matching(pattern):
+    from keras_senet.architectures.table import NETWORKS
+
+    return [
+        name
+        for name, network in NETWORKS.items()
+        if fnmatchcase(name, pattern.lower())
+        or fnmatchcase(network.title.lower(), pattern.lower())
+    ]
 
 
 def _networks(names):
@@ -85,14 +97,17 @@ def _show_networks(rows):
 
 
 def _weights(names):
+    from keras_senet.architectures.table import NETWORKS
     from keras_senet.weights import sources
 
-    return [
-        _row(source)
-        for name in names
-        for source in sources.SOURCES
-        if source.network.name == name
-    ]
+    rows = []
+    for name in names:
+        network = NETWORKS[name]
+        rows += [_row(s) for s in sources.SOURCES if s.network.name == name]
+        # The plain twin's, which are no row of the table.
+        if sources.BACKBONE in sources.tags(network):
+            rows.append(_row(sources.find(network, sources.BACKBONE)))
+    return rows
 
 
 def _row(source):
@@ -102,7 +117,7 @@ def _row(source):
     row = {
         "network": source.network.name,
         "tag": source.tag,
-        "top1": (source.published or source.measured)["top1"],
+        "top1": (source.published or source.measured or {}).get("top1"),
         "top5": (source.published or {}).get("top5"),
         "input_size": source.input_size,
         "crop": source.crop,
@@ -149,7 +164,7 @@ def _show_weights(rows):
         cells = [
             row["network"],
             row["tag"],
-            f"{row['top1']:.2%}",
+            "-" if row["top1"] is None else f"{row['top1']:.2%}",
             f"{row['input_size']}",
             row["verified_by"],
         ]

@@ -54,6 +54,14 @@ def run(args) -> int:
         for row in results:
             if row["error"]:
                 print(f"keras-senet: {row['error']}", file=sys.stderr)
+    for source in rows:
+        if images and source.network.dataset != "imagenet":
+            print(
+                f"keras-senet: {source.network.name} {source.tag} is not "
+                f"scored: its classes are {source.network.dataset}'s, and "
+                "--data has ImageNet's.",
+                file=sys.stderr,
+            )
     return 1 if any(row["error"] for row in results) else 0
 
 
