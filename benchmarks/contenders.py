@@ -132,19 +132,24 @@ ZEROMODELS = {
 }
 
 
+def called(model, names, peer):
+    """What a peer calls the network; ends the process where it has none."""
+    return names.get(model) or sys.exit(f"{peer} has no {model}")
+
+
 def train_zeromodels(case):
     import_keras(case["threads"])
+    arguments = called(case["model"], ZEROMODELS, "zeromodels")
     from zeromodels.models.senet import SENetImageClassify
 
-    model = SENetImageClassify(
-        image_size=case["size"], **ZEROMODELS[case["model"]]
-    )
+    model = SENetImageClassify(image_size=case["size"], **arguments)
     return keras_step(model, case)
 
 
 def train_keras(case):
+    name = called(case["model"], KERAS, "keras.applications")
     keras, _ = import_keras(case["threads"])
-    model = getattr(keras.applications, KERAS[case["model"]])(
+    model = getattr(keras.applications, name)(
         weights=None,
         input_shape=(case["size"], case["size"], 3),
         classifier_activation=None,
@@ -152,9 +157,13 @@ def train_keras(case):
     return keras_step(model, case)
 
 
+def timm_name(case):
+    return called(case["model"], {case["model"]: case["timm"]}, "timm")
+
+
 def train_timm(case):
     timm, torch = import_timm(case["threads"])
-    model = timm.create_model(case["timm"])
+    model = timm.create_model(timm_name(case))
     model = model.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), RATE, momentum=MOMENTUM)
     loss_of = torch.nn.CrossEntropyLoss()
@@ -213,7 +222,7 @@ def infer_plain(case):
 
 def infer_timm(case, compiled=False):
     timm, torch = import_timm(case["threads"])
-    model = timm.create_model(case["timm"])
+    model = timm.create_model(timm_name(case))
     model = model.to(memory_format=torch.channels_last).eval()
     if compiled:
         model = torch.compile(model)
@@ -237,7 +246,7 @@ def onnx_of_timm(case):
     path = Path(case["folder"]) / f"{case['model']}_{case['size']}.onnx"
     images = images_and_labels(case)[0].transpose(0, 3, 1, 2) / 255
     if not path.exists():
-        model = timm.create_model(case["timm"]).eval()
+        model = timm.create_model(timm_name(case)).eval()
         torch.onnx.export(
             model,
             (torch.zeros(2, *images.shape[1:]),),
@@ -305,7 +314,9 @@ def build_keras_senet(case):
 
 def build_keras(case):
     keras, _ = import_keras(case["threads"])
-    plain = KERAS[case["model"].removeprefix("se_")]
+    plain = called(
+        case["model"].removeprefix("se_"), KERAS, "keras.applications"
+    )
 
     def step():
         keras.backend.clear_session()

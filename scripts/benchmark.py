@@ -27,6 +27,7 @@ import json
 import os
 import platform
 import re
+import runpy
 import shlex
 import statistics
 import subprocess
@@ -37,6 +38,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CONTENDERS = ROOT / "benchmarks" / "contenders.py"
+# Read on its own, since the package would import Keras.
+NETWORKS = runpy.run_path(str(ROOT / "keras_senet/architectures/table.py"))[
+    "NETWORKS"
+]
 WORKS = {
     "train": ("timm", "keras", "zeromodels", "plain"),
     "infer": (
@@ -181,7 +186,11 @@ class ContenderError(RuntimeError):
 def measure(
     case: dict, names: list[str], rounds: int
 ) -> dict[str, list[float]]:
-    """Returns per contender its measurements, one per round, and versions."""
+    """Returns per contender its measurements, one per round, and versions.
+
+    Raises ContenderError if the first can't do the work: what the others take
+    is compared with it.
+    """
     contenders, found = [], {}
     try:
         for name in names:
@@ -190,6 +199,8 @@ def measure(
                 # What timm calls the network, which ours knows.
                 case = case | contenders[0].facts["names"]
             except ContenderError as error:
+                if not contenders:
+                    raise
                 print(f"  {name}: left out: {error}", flush=True)
         for round_ in range(rounds):
             # From another place every time, since the first of a round may
@@ -459,7 +470,47 @@ def machine_name() -> str:
     return f"{text}, {len(os.sched_getaffinity(0))} cores"
 
 
-def main():
+def check(parser, args):
+    """Ends the script with what is wrong with the arguments, if anything."""
+    if not (args.work or args.draw):
+        parser.error("nothing to do: give --work, --draw or both.")
+    for option in ("threads", "rounds", "times"):
+        if getattr(args, option) < 1:
+            parser.error(f"--{option} is {getattr(args, option)}: at least 1.")
+    if args.warmup < 0:
+        parser.error(f"--warmup is {args.warmup}: at least 0.")
+    for option in ("batch", "size"):
+        if min(getattr(args, option) or [1]) < 1:
+            parser.error(f"--{option} has a number below 1.")
+    for model in args.models:
+        if model not in NETWORKS:
+            parser.error(
+                f"--models has {model!r}, which is no network. `keras-senet "
+                "list` names all."
+            )
+    known = runpy.run_path(str(CONTENDERS))["CONTENDERS"]
+    for work in args.work:
+        peers = [name for name in known[work] if name != "keras_senet"]
+        for peer in args.peers or ():
+            if peer not in peers:
+                parser.error(
+                    f"--peers has {peer!r}, which has no part in --work "
+                    f"{work}. Allowed: {', '.join(peers)}."
+                )
+        if work not in ("input", "augment"):
+            continue
+        if not args.photos:
+            parser.error(
+                f"--work {work} reads photos. Give --photos FOLDER, a folder "
+                "with a folder of JPEG files per class."
+            )
+        if not Path(args.photos).is_dir():
+            parser.error(
+                f"--photos is {args.photos!r}, and there is no such folder."
+            )
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -474,7 +525,9 @@ def main():
         "--peers", nargs="+", help="default: all that the work has"
     )
     parser.add_argument("--batch", nargs="+", type=int, default=[8])
-    parser.add_argument("--size", nargs="+", type=int, default=[224])
+    parser.add_argument(
+        "--size", nargs="+", type=int, help="default: that of the network"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--warmup", type=int, default=2)
@@ -494,8 +547,7 @@ def main():
         "--verbose", action="store_true", help="show what contenders print"
     )
     args = parser.parse_args()
-    if not (args.work or args.draw):
-        parser.error("nothing to do: give --work, --draw or both.")
+    check(parser, args)
     machine = machine_name()
     slug = re.sub(r"\W+", "_", machine.lower()).strip("_")
     out = Path(args.out or ROOT / "results" / f"benchmark_{slug}.csv")
@@ -504,13 +556,14 @@ def main():
         "machine": machine,
         "command": "python scripts/benchmark.py " + shlex.join(sys.argv[1:]),
     }
-    reading = {"input", "augment"} & set(args.work)
-    if reading and not (args.photos and Path(args.photos).is_dir()):
-        parser.error(
-            f"--photos is {args.photos!r}, and {' and '.join(reading)} read "
-            "photos. Give a folder with a folder of JPEG files per class."
+    status = 0
+    cases = [
+        (work, model, batch, size)
+        for work, model, batch in itertools.product(
+            args.work, args.models, args.batch
         )
-    cases = itertools.product(args.work, args.models, args.batch, args.size)
+        for size in args.size or [NETWORKS[model].input_size]
+    ]
     with tempfile.TemporaryDirectory() as folder:
         for work, model, batch, size in cases:
             case = {
@@ -532,8 +585,11 @@ def main():
                 case["images"] = repeat(args.photos, case["photos"], times)
             print(f"{work} {model}, batch {batch}, {size} px", flush=True)
             names = ["keras_senet", *(args.peers or WORKS[work])]
-            found, versions = measure(case, names, args.rounds)
-            if "keras_senet" not in found:
+            try:
+                found, versions = measure(case, names, args.rounds)
+            except ContenderError as error:
+                print(f"  failed: {error}", file=sys.stderr)
+                status = 1
                 continue
             rows = list(rows_of(case, found, versions, common))
             write(out, rows)
@@ -555,7 +611,8 @@ def main():
             rows = list(csv.DictReader(file))
         draw(rows, out)
         write_readme(rows)
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

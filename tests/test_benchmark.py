@@ -1,0 +1,53 @@
+"""The benchmark's command line: what is wrong is said before it measures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["nothing to do"]),
+        (["--work", "train", "--models", "se_resnet99"], ["'se_resnet99'"]),
+        (["--work", "train", "--peers", "foo"], ["'foo'", "timm, keras"]),
+        (["--work", "infer", "--peers", "zeromodels"], ["'zeromodels'"]),
+        (["--work", "train", "--rounds", "0"], ["--rounds is 0"]),
+        (["--work", "train", "--warmup", "-1"], ["--warmup is -1"]),
+        (["--work", "train", "--batch", "8", "0"], ["--batch"]),
+        (["--work", "train", "--size", "0"], ["--size"]),
+        (["--work", "augment"], ["augment reads photos", "--photos FOLDER"]),
+        (["--work", "input", "--photos", "nowhere"], ["'nowhere'"]),
+    ],
+)
+def test_wrong_arguments_end_it(arguments, words):
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        env={},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for word in words:
+        assert word in done.stderr.splitlines()[-1]
+
+
+def test_a_network_has_its_own_size_and_a_peer_without_it_says_so(tmp_path):
+    command = ["--work", "build", "--models", "se_resnet20", "--out"]
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *command, tmp_path / "out.csv"]
+        + ["--rounds", "1", "--times", "1", "--warmup", "0"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "build se_resnet20, batch 8, 32 px" in done.stdout
+    assert "keras.applications has no resnet20" in done.stdout
+    [_, row] = (tmp_path / "out.csv").read_text().splitlines()
+    assert row.startswith("build,se_resnet20,8,32,")
