@@ -32,16 +32,18 @@ def read(folder):
     result = json.loads((folder / "result.json").read_text())
     config, measured = result["config"], result["measured"]
     with (folder / "history.csv").open(newline="") as file:
-        seconds = [float(row["seconds"]) for row in csv.DictReader(file)]
+        epochs = list(csv.DictReader(file))
     return {
         "model": config["model"],
         "seed": config["seed"],
-        "epochs": result["epochs"],
+        "epochs": len(epochs),
         "precision": config["precision"],
         "top1": measured["top1"],
         "top5": measured["top5"],
         "images": measured["images"],
-        "seconds_per_epoch": statistics.median(seconds),
+        "seconds_per_epoch": statistics.median(
+            float(row["seconds"]) for row in epochs
+        ),
         "keras": result["versions"]["keras"],
         "command": "./scripts/train.py --config configs/cifar10_se_resnet20.py "
         f"--model {config['model']} --seed {config['seed']} "

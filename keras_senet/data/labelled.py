@@ -18,6 +18,10 @@ SPLITS = {
 }
 
 
+class SplitError(ValueError):
+    """Data that has not the split asked for."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelledImages:
     """Images that are read by number, and their classes.
@@ -125,12 +129,12 @@ def find_split(asked: str, there: Iterable[str], what: str) -> str:
         One of `there`.
 
     Raises:
-        ValueError: if none fits.
+        SplitError: if none fits.
     """
     for name in (asked, *SPLITS.get(asked, ())):
         if name in there:
             return name
-    raise ValueError(
+    raise SplitError(
         f"{what} has no split {asked!r}. It has: "
         f"{', '.join(map(repr, there)) or 'none'}."
     )

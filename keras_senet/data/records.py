@@ -1,6 +1,7 @@
 """Datasets of tensorflow_datasets, read by number."""
 
 import dataclasses
+import hashlib
 import os
 import uuid
 
@@ -123,10 +124,11 @@ def _index(builder, split, files, keys, skip):
     import tensorflow as tf
     from rich.progress import track
 
+    place = hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
     kept = (
         cache_folder()
         / "records"
-        / f"{builder.name}-{builder.info.version}-{split}-{len(files)}.npz"
+        / f"{builder.info.full_name.replace('/', '-')}-{split}-{place}.npz"
     )
     if kept.exists():
         with np.load(kept) as index:
@@ -136,7 +138,7 @@ def _index(builder, split, files, keys, skip):
     for number, file in enumerate(
         track(files, f"looking up the records of {builder.name}/{split}")
     ):
-        size, place = os.path.getsize(file), 0
+        size, start = os.path.getsize(file), 0
         records = tf.data.TFRecordDataset(file).map(
             lambda record: (
                 tf.strings.length(record),
@@ -147,9 +149,9 @@ def _index(builder, split, files, keys, skip):
         )
         for length, label in records.as_numpy_iterator():
             # Length and its check, 12 bytes, before; a check of 4 bytes after.
-            rest = size - place - 12 - length
-            rows.append((number, place + 12, length, rest, label))
-            place += 12 + length + 4
+            rest = size - start - 12 - length
+            rows.append((number, start + 12, length, rest, label))
+            start += 12 + length + 4
     columns = np.array(rows, "int64").T
     index = dict(
         zip(

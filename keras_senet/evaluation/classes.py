@@ -31,7 +31,8 @@ def find_outputs(
     """
     classes = list(classes)
     numbered = classes == [str(number) for number in range(len(classes))]
-    if names is None or numbered:
+    named = names is not None and set(classes) <= set(names)
+    if names is None or (numbered and not named):
         # Numbers are as many as the greatest that occurs.
         if len(classes) == count or (numbered and len(classes) < count):
             return np.arange(len(classes))

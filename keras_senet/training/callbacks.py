@@ -50,12 +50,14 @@ def restore_files(callbacks, states: list[dict]) -> None:
         callbacks: those given to `state_of`.
         states: what it returned.
     """
-    for callback, state in zip(callbacks, states, strict=False):
-        if "text" in state and state["class"] == type(callback).__name__:
+    for callback, _, state in _matches(callbacks, states):
+        if "text" in state:
             path = Path(callback.filename)
             partial = path.with_name(f"{path.name}.partial")
             partial.write_text(state["text"])
             partial.replace(path)
+            # Which else would empty it when training begins.
+            callback.append = True
 
 
 def restore(callbacks, states: list[dict], arrays: dict) -> None:
@@ -67,11 +69,7 @@ def restore(callbacks, states: list[dict], arrays: dict) -> None:
         states: what it returned.
         arrays: what it returned as well.
     """
-    for number, (callback, state) in enumerate(
-        zip(callbacks, states, strict=False)
-    ):
-        if state["class"] != type(callback).__name__:
-            continue
+    for callback, number, state in _matches(callbacks, states):
         vars(callback).update(state.get("attributes", {}))
         lists = {}
         for key in sorted(arrays):
@@ -79,6 +77,18 @@ def restore(callbacks, states: list[dict], arrays: dict) -> None:
             if kind == "callback" and int(of) == number:
                 lists.setdefault(rest[0], []).append(arrays[key])
         vars(callback).update(lists)
+
+
+def _matches(callbacks, states):
+    """Callbacks with their states and these' numbers: the first of a class has
+    the first of that class, and so on."""
+    left = list(enumerate(states))
+    for callback in callbacks:
+        for pair in left:
+            if pair[1]["class"] == type(callback).__name__:
+                left.remove(pair)
+                yield callback, *pair
+                break
 
 
 def _is_scalar(value):

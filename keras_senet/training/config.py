@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_senet.applications import find_network
 from keras_senet.architectures.table import NETWORKS
+from keras_senet.constructors import nearest
 from keras_senet.data.pipeline import CROPS
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "float64")
@@ -182,6 +183,13 @@ class TrainConfig:
                         f"{allowed}."
                     )
 
+        if self.head_epochs + self.frozen_norm_epochs > self.epochs:
+            raise ValueError(
+                f"`head_epochs` ({self.head_epochs}) and `frozen_norm_epochs` "
+                f"({self.frozen_norm_epochs}) are more than `epochs` "
+                f"({self.epochs}). Allowed: as many together."
+            )
+
     def record(self) -> dict:
         """Returns what decides the result, as JSON has it.
 
@@ -329,8 +337,8 @@ def parse_fields(words: Sequence[str]) -> dict:
         name = name.replace("-", "_")
         if not word.startswith("--") or name not in hints:
             raise ValueError(
-                f"{word!r} is no field. Fields: "
-                f"{', '.join('--' + name for name in hints)}."
+                f"{word!r} is no field.{nearest(name, hints)} Fields: "
+                f"{', '.join(map(_option, hints))}."
             )
         if not equals:
             if not words:
@@ -338,6 +346,10 @@ def parse_fields(words: Sequence[str]) -> dict:
             value = words.pop(0)
         pairs[name] = _value(value, hints[name])
     return pairs
+
+
+def _option(name):
+    return f"--{name.replace('_', '-')}"
 
 
 def _value(text, hint):

@@ -1,14 +1,16 @@
 """From pretrained weights to classes of one's own."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
 
 from keras_senet.applications import find_network
-from keras_senet.data.labelled import open_images
+from keras_senet.data.labelled import SplitError, open_images
 from keras_senet.plots import check_matplotlib
 from keras_senet.training.config import TrainConfig
-from keras_senet.training.loop import open_data, train
+from keras_senet.training.inputs import leave_out_unreadable, open_data
+from keras_senet.training.loop import train
 from keras_senet.training.report import write_report
 
 
@@ -35,8 +37,9 @@ def finetune(
         weights: tag or file to start from, or `None` for random weights.
             Defaults to `"imagenet"`.
         **fields: other fields of `TrainConfig`. By default 15 epochs, the first
-            3 for the classifier alone, in steps of 32 images, at a rate from
-            0.01 to zero by a cosine, at the network's own image size.
+            fifth for the classifier alone, in steps of 32 images (or all where
+            there are fewer), at a rate from 0.01 to zero by a cosine, at the
+            network's own image size.
 
     Returns:
         Keras' `History`; its `model` describes itself and knows the names of
@@ -56,25 +59,35 @@ def finetune(
     ['cat', 'dog']
     """
     check_matplotlib()
+    import tensorflow as tf
+
     config = TrainConfig(
         model=model,
         data=data,
         out=str(out),
         weights=weights,
-        **{**_defaults(data, model, fields), **fields},
+        **{**_defaults(data, model), **fields},
     )
+    count = len(open_data(config)[0])
+    shares = {
+        "batch_size": min(32, count),
+        "head_epochs": config.epochs / 5,
+    }
+    config = dataclasses.replace(config, **{**shares, **fields})
     history = train(config)
-    write_report(history.model, open_data(config)[1], Path(config.out))
+    _, validation = leave_out_unreadable(
+        config, tf.distribute.get_strategy(), open_data(config)
+    )
+    write_report(history.model, validation, Path(config.out))
     return history
 
 
-def _defaults(data, model, fields):
+def _defaults(data, model):
     network = find_network(model)
-    epochs = fields.get("epochs", 15)
     try:
         open_images(data, "validation")
         held = 0.0
-    except ValueError:
+    except SplitError:
         held = 0.2
     return {
         "image_size": network.input_size,
@@ -82,9 +95,7 @@ def _defaults(data, model, fields):
         "crop": "padded" if network.dataset == "cifar10" else "random_size",
         "validation_crop": network.crop,
         "hold_out": held,
-        "batch_size": 32,
-        "epochs": epochs,
-        "head_epochs": epochs / 5,
+        "epochs": 15,
         "learning_rate": 0.01,
         "schedule": "cosine",
         "label_smoothing": 0.1,

@@ -30,17 +30,15 @@ class Progress(keras.callbacks.Callback):
             BarColumn,
             Progress as Bar,
             TextColumn,
-            TimeRemainingColumn,
         )
 
-        self._begun = self._said = time.monotonic()
+        self._said = time.monotonic()
         self._first = None
         if sys.stderr.isatty():
             self._bar = Bar(
                 TextColumn("epoch {task.fields[epoch]}"),
                 BarColumn(),
                 TextColumn("{task.fields[facts]}"),
-                TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
             )

@@ -1,5 +1,7 @@
 """The folder of a run: whose it is, and what it ends with."""
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -37,6 +39,10 @@ def claim(config: TrainConfig, data: dict) -> filelock.FileLock:
         TrainingError: if another process trains in it.
     """
     folder = Path(config.out)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"`out` is {str(folder)!r}, which is a file. Give a folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / LOCK)
     try:
@@ -68,13 +74,31 @@ def _write_config(path, record):
             if record.get(name) != there.get(name)
         ]
         # Where nothing was trained yet the config may still be mended.
-        if changed and checkpoints.find(path.parent / CHECKPOINTS):
+        if changed and not checkpoints.find(path.parent / CHECKPOINTS):
+            (path.parent / UNREADABLE).unlink(missing_ok=True)
+        elif changed:
             raise ValueError(
                 f"The run in {path.parent} belongs to another config: "
                 f"{'; '.join(changed)}. Give another folder (--out), or the "
                 "config as it was."
             )
     write_text(path, json.dumps(record, indent=2) + "\n")
+
+
+def write_history(folder: Path, rows: list[dict]) -> None:
+    """Writes `history.csv`, a row per epoch.
+
+    Args:
+        folder: the run's folder.
+        rows: what was logged of every epoch; what an epoch lacks, such as a
+            validation, is left empty.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / HISTORY, text.getvalue())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ def step_at(config: TrainConfig, epochs: float, count: int) -> int:
     Returns:
         Number of steps.
     """
-    images = Fraction(epochs).limit_denominator(10**6) * count
+    images = Fraction(epochs).limit_denominator(10**9) * count
     return int(-(-images // config.batch_size))
 
 
@@ -56,7 +56,9 @@ def _decay(config, steps, count):
         epochs = config.decay_epochs
         if not isinstance(epochs, (tuple, list)):
             epochs = np.arange(epochs, config.epochs, epochs)
-        drops = [step_at(config, float(epoch), count) for epoch in epochs]
+        drops = [
+            step_at(config, float(epoch), count) for epoch in sorted(epochs)
+        ]
         return lambda step: (
             config.decay_rate ** np.searchsorted(drops, step + warmup, "right")
         )

@@ -1,5 +1,8 @@
 """The steps of training, compiled: many a call, on every device."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
@@ -223,7 +226,24 @@ class Steps:
                 kept = tf.cast(keep, variable.dtype)
                 average.assign(kept * average + (1 - kept) * variable)
 
-    def average_statistics(self):
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Puts the averages, if there are, in the weights' place meanwhile."""
+        own = [keras.ops.convert_to_numpy(v) for v in self.variables]
+        self.take_averages()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.variables, own, strict=True):
+                variable.assign(value)
+
+    def take_averages(self) -> None:
+        """Puts the averages, if there are, in the weights' place."""
+        pairs = zip(self.variables, self.averages, strict=True)
+        for variable, average in pairs if self.averages else ():
+            variable.assign(keras.ops.convert_to_numpy(average))
+
+    def average_statistics(self) -> None:
         """Gives the devices the mean of their moving statistics.
 
         Each device has its own where batch normalisation is not synchronized,

@@ -18,7 +18,9 @@ from keras_senet.preprocessing import class_names
         (["cat", "dog"], None, [0, 1]),
         # Arrays have numbers for names.
         (["0", "1"], ["dog", "ant", "cat"], [0, 1]),
-        (["0", "1"], ["1", "0"], [0, 1]),
+        # Folders with these names; else a number is a place.
+        (["0", "1"], ["1", "0"], [1, 0]),
+        (["0", "1"], ["a", "b"], [0, 1]),
     ],
 )
 def test_classes_are_found(classes, names, expected):

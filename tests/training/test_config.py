@@ -78,6 +78,8 @@ def test_every_field_is_documented_with_its_default():
         ({"seed": -1}, ["seed"]),
         ({"options": "reduction=4"}, ["options", "dictionary"]),
         ({"rand_augment": 31}, ["rand_augment", "30"]),
+        ({"decay_epochs": [30, 0]}, ["decay_epochs", "list"]),
+        ({"epochs": 5, "head_epochs": 6}, ["head_epochs", "(5)"]),
     ],
 )
 def test_wrong_values_are_named(fields, words):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 
 import keras
 import numpy as np
@@ -10,8 +12,9 @@ from runs import history, weights, write_photos
 
 import keras_senet
 from keras_senet.data.images import ImageError
+from keras_senet.evaluation import evaluate
 from keras_senet.training import TrainConfig, checkpoints, train
-from keras_senet.training.run_folder import TrainingError
+from keras_senet.training.run_folder import Preempted, TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +217,67 @@ def test_callbacks_are_driven_as_fit_drives_them(data, tmp_path):
     assert len(again.history["loss"]) == 2
 
 
+class Terminate(keras.callbacks.Callback):
+    """What a scheduler does while a step is computed."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_the_last_step_loses_no_epoch(data, tmp_path):
+    fields = {"epochs": 2, "steps_per_call": 1, "schedule": "constant"}
+    with pytest.raises(Preempted, match="at step 6 of 6"):
+        train(config(data, tmp_path / "run", **fields), [Terminate(5)])
+    train(config(data, tmp_path / "run", **fields))
+    train(config(data, tmp_path / "whole", **fields))
+    assert history(tmp_path / "run") == history(tmp_path / "whole")
+    assert len(history(tmp_path / "run")) == 2
+
+
+def test_what_is_said_is_true_of_the_weights_that_are_saved(data, tmp_path):
+    """The best epoch's, brought back after a last one without validation."""
+
+    class Enough(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 2
+
+    settings = config(
+        data,
+        tmp_path / "run",
+        epochs=9,
+        validate_every=2,
+        learning_rate=0.3,
+        schedule="constant",
+    )
+    best = keras.callbacks.EarlyStopping(
+        "loss", patience=99, restore_best_weights=True
+    )
+    with pytest.raises(ConnectionError):
+        train(settings, [best, Stop(5)])
+    best = keras.callbacks.EarlyStopping(
+        "loss", patience=99, restore_best_weights=True
+    )
+    # Another callback before it does not take its memory.
+    trained = train(
+        settings, [keras.callbacks.TerminateOnNaN(), best, Enough()]
+    )
+    path = str(tmp_path / "run" / "model.keras")
+    result = evaluate(path, data, crop=1.0)
+    assert trained.model.card.measured["top1"] == result.top1
+    for one, other in zip(
+        weights(tmp_path / "run"), best.best_weights, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    rows = history(tmp_path / "run")
+    assert [bool(row["val_top1"]) for row in rows] == [False, True, False]
+    assert rows[1].keys() >= {"loss", "top1", "val_loss"}
+
+
 def test_data_without_validation_sets_a_part_aside(data, tmp_path):
     folder = f"{data}/train"
     with pytest.raises(ValueError, match="--hold-out"):
@@ -240,6 +304,7 @@ def test_damaged_images_stop_it_or_are_left_out(tmp_path):
         ({"out": ""}, ["--out"]),
         ({"batch_size": 15, "accumulation": 2}, ["multiple of 2"]),
         ({"options": {"classes": 3}}, ["'classes'", "Leave it out"]),
+        ({"batch_size": 64}, ["64", "48 training images"]),
         ({"strategy": "workers"}, ["TF_CONFIG", "launch_local"]),
         ({"strategy": "many"}, ["'many'", "'mirrored'"]),
     ],

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_senet.data.mixing import mix
 from keras_senet.distribution import make_strategy
 from keras_senet.training import TrainConfig, schedule
-from keras_senet.training.loop import build_model
+from keras_senet.training.network import build_model
 from keras_senet.training.step import Steps
 
 BATCH = 8
