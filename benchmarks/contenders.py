@@ -25,7 +25,7 @@ os.environ.update(
 
 import numpy as np
 
-RATE, MOMENTUM = 0.01, 0.9
+RATE, MOMENTUM, DECAY = 0.01, 0.9, 5e-4
 
 
 # A turn is the median of several times, at least this long together, so that
@@ -384,6 +384,161 @@ def input_keras(case):
     return lambda: sum(len(labels) for _, labels in batches)
 
 
+def loop_keras_senet(case):
+    """The loop of `keras_senet.training`, between two looks at the clock."""
+    import_keras(case["threads"])
+    from keras_senet.data.labelled import open_images
+    from keras_senet.data.pipeline import training_batches
+    from keras_senet.data.sampling import Sampler
+    from keras_senet.distribution import make_strategy
+    from keras_senet.training import TrainConfig
+    from keras_senet.training.loop import build_model
+    from keras_senet.training.step import Steps
+
+    config = TrainConfig(
+        case["model"],
+        "tfds:cifar10",
+        image_size=case["size"],
+        batch_size=case["batch"],
+        nesterov=True,
+        weight_decay=DECAY,
+    )
+    images = open_images(config.data)
+    strategy = make_strategy()
+    steps = Steps(config, build_model(config, images, strategy), strategy)
+    size = (case["size"], case["size"])
+    batches = iter(
+        training_batches(
+            images,
+            Sampler(images.labels, 0),
+            size,
+            case["batch"],
+            range(10**6),
+            "padded",
+        )
+    )
+    rates = np.full(config.steps_per_call, RATE)
+
+    def step():
+        for start in range(0, case["steps"], len(rates)):
+            numbers = range(start, start + len(rates))
+            steps.run(batches, numbers, "all", rates, False)
+
+    return step
+
+
+def loop_fit(case):
+    """Keras' own `fit`, with layers of this package."""
+    keras, tf = import_keras(case["threads"])
+    import keras_senet
+    from keras_senet.data.records import from_tfds
+
+    images = from_tfds("cifar10", "train")
+    model = keras_senet.create_model(case["model"], weights=None)
+    optimizer = keras.optimizers.SGD(
+        RATE, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+
+    def crop_and_flip(number, label):
+        pixels = tf.pad(images.read(number), ((4, 4), (4, 4), (0, 0)))
+        pixels = tf.image.random_crop(pixels, (32, 32, 3))
+        return tf.image.random_flip_left_right(pixels), label
+
+    count = len(images)
+    data = tf.data.Dataset.from_tensor_slices((np.arange(count), images.labels))
+    data = data.shuffle(count).repeat().map(crop_and_flip, tf.data.AUTOTUNE)
+    data = data.batch(case["batch"]).prefetch(tf.data.AUTOTUNE)
+    return lambda: model.fit(data, steps_per_epoch=case["steps"], verbose=0)
+
+
+def loop_torch(case):
+    """torch: the same network, images as tensors, in channels_last."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    from keras_senet.data.records import from_tfds
+
+    torch.set_num_threads(case["threads"])
+    IMPORTED["mib"] = peak_mib()
+
+    class Block(nn.Module):
+        def __init__(self, inputs, width, stride):
+            super().__init__()
+            self.stride, self.pad = stride, (width - inputs) // 2
+            self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+            self.norm1, self.norm2 = (
+                nn.BatchNorm2d(width),
+                nn.BatchNorm2d(width),
+            )
+            self.down = nn.Conv2d(width, width // 16, 1)
+            self.up = nn.Conv2d(width // 16, width, 1)
+
+        def forward(self, x):
+            y = functional.relu(self.norm1(self.conv1(x)))
+            y = self.norm2(self.conv2(y))
+            gate = functional.relu(self.down(y.mean((2, 3), keepdim=True)))
+            y = y * torch.sigmoid(self.up(gate))
+            x = x[:, :, :: self.stride, :: self.stride]
+            pads = (0, 0, 0, 0, self.pad, self.pad)
+            return functional.relu(y + functional.pad(x, pads))
+
+    blocks, inputs = [], 16
+    for width in (16, 32, 64):
+        for number in range(3):
+            stride = 2 if width > 16 and not number else 1
+            blocks.append(Block(inputs, width, stride))
+            inputs = width
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    ).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        RATE,
+        momentum=MOMENTUM,
+        nesterov=True,
+        weight_decay=DECAY,
+    )
+    images = from_tfds("cifar10", "train")
+    pixels = np.stack([images.read(n).numpy() for n in range(len(images))])
+    pads = ((0, 0), (4, 4), (4, 4), (0, 0))
+    pixels = torch.from_numpy(np.pad(pixels, pads))
+    labels = torch.from_numpy(images.labels.astype("int64"))
+    places = torch.arange(case["size"])
+
+    def step():
+        for _ in range(case["steps"]):
+            numbers = torch.randint(len(labels), (case["batch"],))
+            y, x = (
+                torch.randint(9, (case["batch"], 1)) + places for _ in range(2)
+            )
+            batch = pixels[numbers[:, None, None], y[:, :, None], x[:, None]]
+            flips = torch.rand(case["batch"], 1, 1, 1) < 0.5
+            batch = torch.where(flips, batch.flip(2), batch)
+            batch = (batch.float() - 127.5) / 127.5
+            outputs = model(batch.permute(0, 3, 1, 2))
+            loss = functional.cross_entropy(outputs, labels[numbers])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return step
+
+
 def photos_in_memory(case):
     """All photos at the network's size."""
     from keras_senet.data.pipeline import image_folder
@@ -470,6 +625,11 @@ CONTENDERS = {
         "keras_senet": input_keras_senet,
         "torch": input_torch,
         "keras": input_keras,
+    },
+    "loop": {
+        "keras_senet": loop_keras_senet,
+        "fit": loop_fit,
+        "torch": loop_torch,
     },
     "augment": {
         "keras_senet": augment_keras_senet,

@@ -8,6 +8,7 @@
     python scripts/benchmark.py --work memory --models se_resnet50 --peers timm
     python scripts/benchmark.py --work build --models se_resnet152 --peers keras
     python scripts/benchmark.py --work input --photos FOLDER
+    python scripts/benchmark.py --work loop --models se_resnet20 --batch 128
 
     python scripts/benchmark.py --draw
 
@@ -36,7 +37,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from marks import ROOT, put_between_marks
+
 CONTENDERS = ROOT / "benchmarks" / "contenders.py"
 # Read on its own, since the package would import Keras.
 NETWORKS = runpy.run_path(str(ROOT / "keras_senet/architectures/table.py"))[
@@ -57,13 +59,17 @@ WORKS = {
     "build": ("keras",),
     "input": ("torch", "keras"),
     "augment": ("torchvision", "keras"),
+    "loop": ("fit", "torch"),
 }
 UNITS = {
     "memory": "MiB",
     "process": "MiB",
     "input": "images/s/core",
     "augment": "images/s/core",
+    "loop": "images/s/core",
 }
+# Steps of a training loop that are timed together.
+STEPS = 48
 CASE = ("work", "model", "batch", "size", "threads")
 COLUMNS = (
     *CASE,
@@ -129,7 +135,6 @@ TARGETS = (
     ("building SE-ResNet-152", "build", "se_resnet152", 8, ("keras",), 1.2),
     ("images read per second", "input", "se_resnet50", 32, ("torch",), 2.0),
 )
-BEGIN, END = "<!-- benchmark -->\n", "<!-- end of benchmark -->"
 NAMES = {
     "keras": "Keras",
     "keras_graph": "Keras graph",
@@ -328,16 +333,6 @@ def table(rows: list[dict]) -> str:
         f"{rows[0]['machine']}; {' to '.join(sorted({dates[0], dates[-1]}))}.",
     ]
     return "\n".join(lines)
-
-
-def write_readme(rows: list[dict]):
-    """Puts the table between its two marks."""
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    temporary = readme.with_suffix(".part")
-    temporary.write_text(f"{before}{BEGIN}\n{table(rows)}\n\n{END}{after}")
-    temporary.replace(readme)
 
 
 def draw(rows: list[dict], path: Path):
@@ -578,7 +573,10 @@ def main() -> int:
                 "photos": args.photos,
                 "verbose": args.verbose,
             }
-            if UNITS.get(work) == "images/s/core":
+            if work == "loop":
+                case["steps"] = STEPS
+                case["images"] = STEPS * batch
+            elif UNITS.get(work) == "images/s/core":
                 # Keras takes half a minute for a thousand augmentations.
                 times = {"input": 8, "augment": 4}[work]
                 case["photos"] = f"{folder}/{work}"
@@ -610,7 +608,7 @@ def main() -> int:
         with out.open(newline="") as file:
             rows = list(csv.DictReader(file))
         draw(rows, out)
-        write_readme(rows)
+        put_between_marks(ROOT / "README.md", "benchmark", table(rows) + "\n")
     return status
 
 

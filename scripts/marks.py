@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from keras_senet.training.run_folder import write_text
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -18,7 +16,9 @@ def put_between_marks(page: Path, name: str, table: str) -> None:
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, rest = page.read_text().split(begin)
     _, after = rest.split(end)
-    write_text(page, f"{before}{begin}\n{table}\n{end}{after}")
+    partial = page.with_suffix(".partial")
+    partial.write_text(f"{before}{begin}\n{table}\n{end}{after}")
+    partial.replace(page)
 
 
 def markdown(header: list[str], rows: list[list]) -> str:
