@@ -22,7 +22,7 @@ def find_unreadable(
     """
     import tensorflow as tf
 
-    from keras_senet.data.crops import decode
+    from keras_senet.data.decoding import decode
 
     numbers = np.arange(len(images)) if numbers is None else numbers
     if not len(numbers) or images.read(int(numbers[0])).dtype != tf.string:

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_senet.applications import create_model
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.classifier import open_model
-from keras_senet.data.crops import decode
+from keras_senet.data.decoding import decode
 from keras_senet.data.labelled import open_images
 from keras_senet.data.pipeline import check_size
 from keras_senet.data.readable import find_unreadable, skip

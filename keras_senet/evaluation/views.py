@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_senet.data.crops import decode
+from keras_senet.data.decoding import decode
 
 # Short sides of `multi`, as parts of that of `center`: 256, 288, 320 and 352
 # for 224 of 256 (Szegedy et al. 2015, section 7).
