@@ -342,7 +342,8 @@ def test_the_table():
 def test_list_weights(capsys):
     assert main(["list", "--weights", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == len(sources.SOURCES)
+    published = [row for row in rows if row["tag"] != sources.BACKBONE]
+    assert len(published) == len(sources.SOURCES)
     rows = {(row["network"], row["tag"]): row for row in rows}
     row = rows["se_resnet50", "imagenet"]
     assert row["top1"] == 0.7765
