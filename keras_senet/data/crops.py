@@ -10,7 +10,7 @@ from keras_senet.data.decoding import (
     decode,
     decode_other,
     orientation,
-    turn,
+    upright,
 )
 
 # What a random crop keeps of an image: part of the area, and width / height
@@ -48,12 +48,12 @@ def random_crop(data, size: tuple[int, int], random):
     return _random_crop(data, size, random, size)
 
 
-def _random_crop(data, size, random, upright):
+def _random_crop(data, size, random, shape):
     import tensorflow as tf
 
     def from_jpeg():
-        shape = tf.image.extract_jpeg_shape(data)
-        return _decode_window(data, _random_window(shape, random), size)
+        found = tf.image.extract_jpeg_shape(data)
+        return _decode_window(data, _random_window(found, random), size)
 
     def from_other():
         image = data
@@ -74,7 +74,7 @@ def _random_crop(data, size, random, upright):
     image = tf.cast(image + 0.5, tf.uint8)
     if data.dtype == tf.string:
         # A random part of the turned image is one of the image, turned.
-        image = tf.ensure_shape(turn(image, orientation(data)), (*upright, 3))
+        image = tf.ensure_shape(upright(image, data), (*shape, 3))
     return _by_chance_flipped(image, random)
 
 
