@@ -68,8 +68,11 @@ def _random_crop(data, size, random, shape):
         image = tf.cond(tf.io.is_jpeg(data), from_jpeg, from_other)
     else:
         image = from_other()
+    # In float32, as the kernel's loop over it is vectorised: a third faster.
     image = tf.raw_ops.ResizeBilinear(
-        images=image[None], size=size, half_pixel_centers=True
+        images=tf.cast(image[None], "float32"),
+        size=size,
+        half_pixel_centers=True,
     )[0]
     image = tf.cast(image + 0.5, tf.uint8)
     if data.dtype == tf.string:
