@@ -10,7 +10,7 @@ from keras_senet.data.decoding import (
     decode,
     decode_other,
     orientation,
-    upright,
+    turn,
 )
 
 # What a random crop keeps of an image: part of the area, and width / height
@@ -38,46 +38,38 @@ def random_crop(data, size: tuple[int, int], random):
     """
     import tensorflow as tf
 
-    if data.dtype == tf.string and size[0] != size[1]:
-        # An image that lies on its side is cut lying, and then turned.
-        return tf.cond(
-            orientation(data) > 4,
-            lambda: _random_crop(data, size[::-1], random, size),
-            lambda: _random_crop(data, size, random, size),
-        )
-    return _random_crop(data, size, random, size)
-
-
-def _random_crop(data, size, random, shape):
-    import tensorflow as tf
-
-    def from_jpeg():
-        found = tf.image.extract_jpeg_shape(data)
-        return _decode_window(data, _random_window(found, random), size)
-
-    def from_other():
-        image = data
-        if data.dtype == tf.string:
-            image = decode_other(data)
+    def of_image(image):
         top, left, height, width = tf.unstack(
             _random_window(tf.shape(image), random)
         )
         return image[top : top + height, left : left + width]
 
+    def of_jpeg():
+        found = tf.image.extract_jpeg_shape(data)
+        return _decode_window(data, _random_window(found, random), cut_size)
+
+    cut_size = size
     if data.dtype == tf.string:
-        image = tf.cond(tf.io.is_jpeg(data), from_jpeg, from_other)
+        held = orientation(data)
+        if size[0] != size[1]:
+            # An image that lies on its side is cut lying, and then turned.
+            cut_size = tf.where(held > 4, tf.constant(size[::-1]), size)
+        image = tf.cond(
+            tf.io.is_jpeg(data), of_jpeg, lambda: of_image(decode_other(data))
+        )
     else:
-        image = from_other()
+        image = of_image(data)
     # In float32, as the kernel's loop over it is vectorised: a third faster.
     image = tf.raw_ops.ResizeBilinear(
         images=tf.cast(image[None], "float32"),
-        size=size,
+        size=cut_size,
         half_pixel_centers=True,
     )[0]
     image = tf.cast(image + 0.5, tf.uint8)
     if data.dtype == tf.string:
         # A random part of the turned image is one of the image, turned.
-        image = tf.ensure_shape(upright(image, data), (*shape, 3))
+        image = turn(image, held)
+    image = tf.ensure_shape(image, (*size, image.shape[-1]))
     return _by_chance_flipped(image, random)
 
 

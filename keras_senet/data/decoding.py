@@ -1,13 +1,26 @@
 """Image files decoded in TensorFlow, as Pillow does it."""
 
+import contextlib
 import io
 
 import numpy as np
+from PIL import ExifTags, Image
 
 from keras_senet.data.images import read_image
 
 # Bytes of a PNG in which EXIF begins, if it has any: before its pixels.
 PNG_HEAD = 2**13
+JPEG = b"\xff\xd8"
+# Bytes of a JPEG in which EXIF ends, if it begins among the first few: no
+# segment has more than 64 KiB.
+EXIF_END = 2**16 + 64
+# Of EXIF's orientations 1 to 8: whether rows and columns are exchanged, then
+# the step through the rows and through the columns (EXIF 2.3, section 4.6.4).
+TURNS = tuple(
+    (exchanged, *steps)
+    for exchanged in (False, True)
+    for steps in ((1, 1), (1, -1), (-1, -1), (-1, 1))
+)
 
 
 def decode(data):
@@ -32,44 +45,7 @@ def decode(data):
         lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
         lambda: decode_other(data),
     )
-    return upright(image, data)
-
-
-def upright(image, data):
-    """Turns an image as its file says that the camera was held.
-
-    Args:
-        image: uint8 tensor of shape `(height, width, 3)`, pixels of the file.
-        data: scalar string tensor, the content of the file.
-
-    Returns:
-        The image, upright.
-    """
-    import tensorflow as tf
-
-    signature = (
-        tf.TensorSpec((None, None, 3), tf.uint8),
-        tf.TensorSpec((), tf.string),
-    )
-    branches = [
-        tf.function(branch, input_signature=signature, autograph=False)
-        for branch in (
-            lambda image, data: turn(image, orientation(data)),
-            lambda image, data: tf.identity(image),
-        )
-    ]
-    turned, same = (branch.get_concrete_function() for branch in branches)
-    head = tf.strings.substr(data, 0, 64)
-    # As calls of functions. tf.cond makes one graph of both branches, whose
-    # idle operations cost a tenth of reading an image.
-    image = tf.raw_ops.StatelessIf(
-        cond=tf.strings.regex_full_match(head, r"\C*Exif\C*"),
-        input=[image, data],
-        Tout=[tf.uint8],
-        then_branch=turned,
-        else_branch=same,
-    )[0]
-    return tf.ensure_shape(image, (None, None, 3))
+    return turn(image, orientation(data))
 
 
 def decode_other(data):
@@ -117,47 +93,39 @@ def orientation(data):
     """
     import tensorflow as tf
 
-    head = tf.strings.substr(data, 0, 1024)
-    # Right after the start of the file, or after a segment of Adobe or JFIF.
-    padded = head + b" " * 28
-    places = (6, 22, 24)
-    has_exif = tf.reduce_any(
-        [tf.strings.substr(padded, place, 4) == b"Exif" for place in places]
-    )
+    # Right after the start of the file, or after a segment of Adobe or JFIF. A
+    # photo without it costs this one look.
+    head = tf.strings.substr(data, 0, 64)
     return tf.cond(
-        tf.io.is_jpeg(data) & has_exif,
-        lambda: _read_orientation(head),
+        tf.strings.regex_full_match(head, r"\C*Exif\C*"),
+        lambda: tf.ensure_shape(
+            tf.numpy_function(
+                _orientation, [tf.strings.substr(data, 0, EXIF_END)], tf.int32
+            ),
+            (),
+        ),
         lambda: tf.constant(1),
     )
 
 
-def _read_orientation(head):
-    import tensorflow as tf
-
-    head = tf.io.decode_raw(head, tf.uint8)
-    found = tf.ones((), tf.int32)
-    # The entry in both byte orders: tag, type, number of values (EXIF 2.3,
-    # section 4.6.2), then the value, whose byte is at `at`.
-    for entry, at in (
-        ([0x01, 0x12, 0, 3, 0, 0, 0, 1], 9),
-        ([0x12, 0x01, 3, 0, 1, 0, 0, 0], 8),
-    ):
-        count = tf.maximum(tf.size(head) - 12, 0)
-        matches = tf.reduce_all(
-            [head[k : k + count] == value for k, value in enumerate(entry)], 0
-        )
-        values = tf.cast(head[at : at + count], tf.int32)
-        values = tf.where(matches & (values <= 8), values, 0)
-        value = tf.reduce_max(tf.concat([values, [0]], 0))
-        found = tf.where(value > 0, value, found)
-    return found
+def _orientation(head):
+    head = np.asarray(head, object).item()
+    exif = Image.Exif()
+    if head.startswith(JPEG):
+        # What is damaged says nothing, as where Pillow opens the file.
+        with contextlib.suppress(Exception):
+            exif.load(head[head.index(b"Exif\0\0") :])
+            found = exif.get(ExifTags.Base.Orientation)
+            if found in range(1, 9):
+                return np.int32(found)
+    return np.int32(1)
 
 
 def turn(image, orientation):
     """Turns an image upright.
 
     Args:
-        image: tensor of shape `(height, width, channels)`.
+        image: uint8 tensor of shape `(height, width, channels)`.
         orientation: scalar int32 tensor, see `orientation`.
 
     Returns:
@@ -165,22 +133,18 @@ def turn(image, orientation):
     """
     import tensorflow as tf
 
-    # Of the turned image: mirrored left to right, upside down, and whether rows
-    # and columns are exchanged before.
-    turns = [
-        (columns, rows, exchanged)
-        for exchanged, pairs in (
-            (False, ((0, 0), (1, 0), (1, 1), (0, 1))),
-            (True, ((0, 0), (1, 0), (1, 1), (0, 1))),
-        )
-        for columns, rows in pairs
-    ]
-
-    def turned(columns, rows, exchanged):
-        axes = [1] * columns + [0] * rows
-        result = tf.transpose(image, (1, 0, 2)) if exchanged else image
-        return tf.reverse(result, axes) if axes else result
-
-    return tf.switch_case(
-        orientation - 1, [lambda one=one: turned(*one) for one in turns]
+    # Out of TensorFlow's graph, where the idle operations of eight turns would
+    # cost a tenth of reading an image that needs none.
+    turned = tf.cond(
+        orientation > 1,
+        lambda: tf.numpy_function(_turn, [image, orientation], tf.uint8),
+        lambda: image,
     )
+    return tf.ensure_shape(turned, (None, None, image.shape[-1]))
+
+
+def _turn(image, orientation):
+    exchanged, rows, columns = TURNS[orientation - 1]
+    if exchanged:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[::rows, ::columns])
