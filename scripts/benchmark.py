@@ -37,7 +37,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from marks import ROOT, put_between_marks
+from marks import ROOT, put_between_marks, write_csv
 
 CONTENDERS = ROOT / "benchmarks" / "contenders.py"
 # Read on its own, since the package would import Keras.
@@ -134,6 +134,8 @@ TARGETS = (
     ("memory of a training step", "memory", "se_resnet50", 8, ("timm",), 1.0),
     ("building SE-ResNet-152", "build", "se_resnet152", 8, ("keras",), 1.2),
     ("images read per second", "input", "se_resnet50", 32, ("torch",), 2.0),
+    ("the loop of training", "loop", "se_resnet20", 128, ("fit",), 1.0),
+    ("the loop of training", "loop", "se_resnet20", 128, ("torch",), 1.0),
 )
 NAMES = {
     "keras": "Keras",
@@ -143,7 +145,8 @@ NAMES = {
     "openvino": "OpenVINO",
     "plain": "ResNet-50",
     "int8": "ours in 8 bits",
-    "torch": "torch DataLoader",
+    "torch": "torch",
+    "fit": "Keras `fit`",
 }
 
 
@@ -270,12 +273,8 @@ def write(path: Path, rows: list[dict]):
     new = [str(rows[0][key]) for key in CASE]
     kept = [row for row in old if [row[key] for key in CASE] != new]
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(kept + rows)
-    temporary.replace(path)
+    columns = dict.fromkeys(COLUMNS, "")
+    write_csv(path, [{**columns, **row} for row in kept + rows])
 
 
 def repeat(photos: str, folder: str, times: int) -> int:
@@ -304,7 +303,7 @@ def table(rows: list[dict]) -> str:
             for row in rows
             if (row["work"], row["model"]) == (work, model)
             and int(row["batch"]) == batch
-            and row["size"] == "224"
+            and row["size"] == str(NETWORKS[model].input_size)
         ]
         more_is_better = UNITS.get(work) == "images/s/core"
         theirs = [row for row in case if row["contender"] in peers]
@@ -549,7 +548,11 @@ def main() -> int:
     common = {
         "date": datetime.date.today().isoformat(),
         "machine": machine,
-        "command": "python scripts/benchmark.py " + shlex.join(sys.argv[1:]),
+        # Whose photos they are is nobody else's folder.
+        "command": "python scripts/benchmark.py "
+        + shlex.join(
+            "FOLDER" if word == args.photos else word for word in sys.argv[1:]
+        ),
     }
     status = 0
     cases = [

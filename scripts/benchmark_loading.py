@@ -9,7 +9,6 @@ and assigned as that is; Keras loads a .weights.h5 of the same model with
 """
 
 import argparse
-import csv
 import hashlib
 import os
 import statistics
@@ -23,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import h5py
 import keras
 import numpy as np
+from marks import write_csv
 
 import keras_senet
 from keras_senet.weights import sources, store
@@ -106,12 +106,7 @@ def main():
     for key, value in row.items():
         print(f"{key:18s} {value}")
     if args.out:
-        partial = args.out.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            writer.writeheader()
-            writer.writerow(row)
-        partial.replace(args.out)
+        write_csv(args.out, [row])
 
 
 if __name__ == "__main__":

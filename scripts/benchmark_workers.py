@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes results/workers.csv: images per second with one and two workers.
+"""Writes results/workers.csv and docs/training.md: images per second with one and two workers.
 
     python scripts/benchmark_workers.py --model se_resnet20 --rounds 3
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 from launch_local import free_ports, start
+from marks import ROOT, markdown, put_between_marks, write_csv
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "results" / "workers.csv"
 
 
@@ -63,6 +63,23 @@ def images_per_second(args, folder, workers):
     with (out / "history.csv").open(newline="") as file:
         *_, last = csv.DictReader(file)
     return args.images / float(last["seconds"])
+
+
+def table(rows):
+    """The table in docs/training.md."""
+    header = ["workers", "images/s", "lowest to highest", "to one worker"]
+    return markdown(
+        header,
+        [
+            [
+                row["workers"],
+                row["images_per_second"],
+                f"{row['low']} to {row['high']}",
+                row["to_one_worker"],
+            ]
+            for row in rows
+        ],
+    )
 
 
 def main():
@@ -112,12 +129,8 @@ def main():
         }
         for workers, values in found.items()
     ]
-    partial = RESULT.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(RESULT)
+    write_csv(RESULT, rows)
+    put_between_marks(ROOT / "docs" / "training.md", "workers", table(rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ photos of the test split are for validation. Run again it goes on.
 """
 
 import argparse
-import csv
 import os
 from pathlib import Path
 
@@ -19,11 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from marks import ROOT, write_csv
 
 from keras_senet.data.records import from_tfds
 from keras_senet.training import finetune
 
-RESULT = Path(__file__).parents[1] / "results" / "finetune.csv"
+RESULT = ROOT / "results" / "finetune.csv"
 
 
 def choose(classes, photos, seed):
@@ -88,12 +88,7 @@ def main():
                 }
             )
             print(f"{weights}, seed {seed}: {rows[-1]['top1']:.2%}", flush=True)
-    partial = RESULT.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(RESULT)
+    write_csv(RESULT, rows)
 
 
 if __name__ == "__main__":

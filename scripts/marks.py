@@ -1,8 +1,26 @@
-"""Tables that scripts write into pages, between two marks."""
+"""What scripts write: CSV files, and tables in pages between two marks."""
 
+import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+
+
+def write_csv(path: Path, rows: Iterable[Mapping]) -> None:
+    """Writes a CSV file, whole or not at all.
+
+    Args:
+        path: the file.
+        rows: its rows, at least one; the first names the columns.
+    """
+    rows = list(rows)
+    partial = path.with_suffix(".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    partial.replace(path)
 
 
 def put_between_marks(page: Path, name: str, table: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from marks import ROOT, markdown, put_between_marks
+from marks import ROOT, markdown, put_between_marks, write_csv
 
 import keras_senet
 
@@ -82,12 +82,7 @@ def main():
     if not rows:
         parser.error("no run is finished: none has a result.json")
     rows.sort(key=lambda row: (row["model"], row["seed"]), reverse=True)
-    partial = RESULT.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(RESULT)
+    write_csv(RESULT, rows)
     header = ["network", "top-1 (%)", "deviation", "lowest to highest", "runs"]
     table = markdown(header, summarise(rows))
     put_between_marks(ROOT / "README.md", "cifar10", table)

@@ -6,7 +6,6 @@ python scripts/write_tables.py --readme-only
 """
 
 import argparse
-import csv
 import dataclasses
 import os
 from pathlib import Path
@@ -14,11 +13,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-from marks import ROOT, markdown, put_between_marks
+from marks import ROOT, markdown, put_between_marks, write_csv
 
 import keras_senet
 from keras_senet.analysis.cost import (
-    Complexity,
     complexity,
     table as counted,
 )
@@ -37,18 +35,13 @@ HEADER = [
 
 def write_counts():
     """One row per network, counted on the model itself."""
-    columns = [field.name for field in dataclasses.fields(Complexity)]
-    partial = COUNTS.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["network", *columns])
-        writer.writeheader()
-        for name in keras_senet.list_models():
-            model = keras_senet.create_model(name, weights=None)
-            counts = dataclasses.asdict(complexity(model))
-            writer.writerow({"network": name, **counts})
-            print(f"{name:28s} {counts['parameters']:>12,d}", flush=True)
-            keras.utils.clear_session()
-    partial.replace(COUNTS)
+    rows = []
+    for name in keras_senet.list_models():
+        model = keras_senet.create_model(name, weights=None)
+        rows.append({"network": name, **dataclasses.asdict(complexity(model))})
+        print(f"{name:28s} {rows[-1]['parameters']:>12,d}", flush=True)
+        keras.utils.clear_session()
+    write_csv(COUNTS, rows)
     counted.cache_clear()
 
 

@@ -11,13 +11,12 @@ the step is what its operations take at the rate given.
 """
 
 import argparse
-import csv
 import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from marks import ROOT, markdown, put_between_marks
+from marks import ROOT, markdown, put_between_marks, write_csv
 
 from keras_senet.analysis.cost import table as complexity
 
@@ -112,10 +111,7 @@ def main():
         for network in NETWORKS
         for devices in DEVICES
     ]
-    with RESULT.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(vars(rows[0])), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(vars, rows))
+    write_csv(RESULT, map(vars, rows))
     table = markdown(HEADER, list(map(cells, rows)))
     put_between_marks(ROOT / "docs" / "training.md", "traffic", table)
 
