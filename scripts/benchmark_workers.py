@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes results/workers.csv and docs/training.md: images per second with one and two workers.
+"""Writes results/workers.csv and a table: images a second, one worker and two.
 
     python scripts/benchmark_workers.py --model se_resnet20 --rounds 3
 
