@@ -12,6 +12,7 @@ import numpy as np
 from keras_senet._quiet import quietly
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.device import on_cpu
+from keras_senet.export.runtime import interpreter_of, runner
 
 ENGINES = ("auto", "keras", "litert")
 # Images that the Keras graph takes at once.
@@ -118,7 +119,7 @@ class LiteRTEngine:
         workers = self._workers.setdefault(
             os.getpid(), _Workers(self._content, self._threads)
         )
-        return workers.compute(np.asarray(images, "float32"))
+        return workers.compute(images)
 
 
 class _Workers:
@@ -160,30 +161,5 @@ class _Workers:
         return ThreadPoolExecutor(self._threads)
 
     def _interpreter(self, threads):
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        def prepared(**options):
-            interpreter = Interpreter(
-                model_content=self._content, num_threads=threads, **options
-            )
-            interpreter.allocate_tensors()
-            return interpreter
-
         with quietly():
-            try:
-                interpreter = prepared()
-            except RuntimeError:
-                # XNNPACK refuses 8-bit tensors that are constant, such as a
-                # gate that calibration never saw move. LiteRT's own kernels
-                # take them, more slowly.
-                kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-                interpreter = prepared(experimental_op_resolver_type=kernels)
-        input_index = interpreter.get_input_details()[0]["index"]
-        output_index = interpreter.get_output_details()[0]["index"]
-
-        def run(image):
-            interpreter.set_tensor(input_index, image[None])
-            interpreter.invoke()
-            return interpreter.get_tensor(output_index)
-
-        return run
+            return runner(interpreter_of(self._content, threads))

@@ -107,7 +107,7 @@ def build(
     blocks = Blocks(network, data_format, policy)
     x = image
     if include_preprocessing:
-        x = _normalize(mean, std, data_format, wide)(x)
+        x = normalization_layer(mean, std, data_format, wide)(x)
     x = FAMILIES[network.family](blocks, x)
     if features_only:
         x = {
@@ -155,11 +155,19 @@ def build(
     return model
 
 
-def _normalize(mean, std, data_format, dtype):
-    """The layer that makes (x - mean) / std.
+def normalization_layer(mean, std, data_format: str, dtype):
+    """Returns the layer that makes (x - mean) / std.
 
-    Of rank 3, since Rescaling reads a vector in the global data format.
+    Args:
+        mean: number or sequence of numbers, one per channel.
+        std: as `mean`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        dtype: dtype policy.
+
+    Returns:
+        A `keras.layers.Rescaling`.
     """
+    # Of rank 3, since Rescaling reads a vector in the global data format.
     mean, std = np.broadcast_arrays(mean, std)
     shape = (-1, 1, 1) if data_format == "channels_first" else (1, 1, -1)
     return layers.Rescaling(

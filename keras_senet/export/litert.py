@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import os
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ from keras_senet._quiet import quietly
 from keras_senet._version import __version__
 from keras_senet.weights.store import cache_folder
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
 # How many files the cache keeps: those that were used last.
 KEPT = 16
 # Whose code a configuration names: everybody else's may change under its name.
@@ -29,17 +30,24 @@ def to_litert(
     model: keras.Model,
     precision: str = "float32",
     calibration: Iterable[np.ndarray] | None = None,
+    pixels: bool = False,
+    float_layers: Sequence[str] = (),
 ) -> bytes:
     """Returns a model as a LiteRT file for one image at a time.
 
     Args:
         model: a functional model with one input and one output, on the
             TensorFlow backend.
-        precision: `"float32"`, or `"int8"` for weights and activations in 8
-            bits, with input and output in float32. Defaults to `"float32"`.
+        precision: `"float32"`; `"float16"`, weights in 16 bits; `"dynamic"`,
+            weights in 8 bits; or `"int8"`, weights and activations in 8 bits.
+            Defaults to `"float32"`.
         calibration: for `"int8"`, arrays of shape `(1, height, width,
             channels)` as the model takes them, from which the ranges of the
             activations are read; a hundred or more. Defaults to `None`.
+        pixels: for `"int8"`, whether input and output are uint8, the input in
+            pixels of [0, 255], and not float32. Defaults to `False`.
+        float_layers: for `"int8"`, names of layers that compute in float32.
+            Defaults to none.
 
     Returns:
         The content of a `.tflite` file.
@@ -61,6 +69,37 @@ def to_litert(
         )
     import tensorflow as tf
 
+    with quietly(show=False):
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [_frozen(model)]
+        )
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.target_spec.supported_ops = [
+                tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            ]
+            converter.representative_dataset = lambda: (
+                [np.asarray(image, "float32")]
+                for image in _whole_range(calibration, pixels)
+            )
+        if pixels:
+            converter.inference_input_type = tf.uint8
+            converter.inference_output_type = tf.uint8
+        try:
+            return converter.convert()
+        except Exception as error:
+            raise ConversionError(
+                f"LiteRT can't convert {model.name}: {_reason(str(error))}"
+            ) from None
+
+
+def _frozen(model):
+    """The graph of a model for one image, its variables as constants."""
+    import tensorflow as tf
+
     # The public ways (model.export, from_keras_model) write the weights to
     # disk and read them again, which is most of their time.
     from tensorflow.python.framework import convert_to_constants
@@ -69,28 +108,35 @@ def to_litert(
         return model(images, training=False)
 
     signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    with quietly(show=False):
-        traced = tf.function(forward, autograph=False).get_concrete_function(
-            signature
+    traced = tf.function(forward, autograph=False).get_concrete_function(
+        signature
+    )
+    return convert_to_constants.convert_variables_to_constants_v2(traced)
+
+
+def _whole_range(calibration, pixels):
+    """The images, among pixels one with black and white in it.
+
+    The range of the input is what calibration saw of it. From 0 to 255 a step
+    of uint8 is one of pixels, as every camera gives them.
+    """
+    for number, image in enumerate(calibration):
+        yield image
+        if pixels and number == 0:
+            image = np.array(image)
+            image[:, 0, 0], image[:, -1, -1] = 0, 255
+            yield image
+
+
+def _reason(message):
+    """What the converter complains of; its message goes on with the graph."""
+    missing = re.search(r"(?:Select|Custom|Flex) ops?: ([\w, ]+)", message)
+    if missing:
+        return (
+            f"LiteRT has no operator for {missing[1].strip()}. Take a layer "
+            "of Keras that it has, such as another activation."
         )
-        frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-        if precision == "int8":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: (
-                [np.asarray(image, "float32")] for image in calibration
-            )
-            converter.target_spec.supported_ops = [
-                tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-            ]
-        try:
-            return converter.convert()
-        except Exception as error:
-            # The message goes on with the whole graph.
-            reason = str(error).strip().partition("\n")[0][:300]
-            raise ConversionError(
-                f"LiteRT can't convert {model.name}: {reason}"
-            ) from None
+    return message.strip().partition("\n")[0][:300]
 
 
 def cached_litert(model: keras.Model, **options) -> bytes:
