@@ -93,5 +93,7 @@ from keras_senet.weights.convert import convert_weights as convert_weights
 # Last, since they use what is above.
 from keras_senet import (  # isort: skip
     evaluation as evaluation,
+    export as export,
     training as training,
 )
+from keras_senet.export import export_tflite as export_tflite  # isort: skip

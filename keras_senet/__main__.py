@@ -7,6 +7,7 @@ import sys
 from keras_senet.commands import (
     convert,
     evaluate,
+    export,
     finetune,
     list_networks,
     predict,
@@ -23,6 +24,7 @@ COMMANDS = {
     "train": train,
     "finetune": finetune,
     "evaluate": evaluate,
+    "export": export,
     "convert": convert,
     "verify-weights": verify_weights,
 }

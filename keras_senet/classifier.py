@@ -17,6 +17,7 @@ from keras_senet.engines import (
     LiteRTEngine,
     choose_engine,
 )
+from keras_senet.export.deployed import DeployedModel, open_tflite
 from keras_senet.export.litert import (
     PRECISIONS,
     ConversionError,
@@ -42,8 +43,9 @@ class Classifier:
     training or `set_weights`, make another.
 
     Args:
-        model: a network's name in the registry, the path of a `.keras` file, or
-            a classifier made by this package's constructors.
+        model: a network's name in the registry, the path of a `.keras` file or
+            of a `.tflite` file that `export_tflite` wrote, or a classifier made
+            by this package's constructors.
         weights: tag or path of the weights for a name. Defaults to `None`: the
             network's own.
         engine: `"keras"`, the model as a graph of Keras' backend; `"litert"`,
@@ -52,8 +54,9 @@ class Classifier:
             first use, which takes seconds and is kept in the cache); or
             `"auto"`: LiteRT where it runs and there is no GPU or TPU, else
             Keras. Defaults to `"auto"`.
-        precision: `"float32"`, or `"int8"` on LiteRT: a quarter of the size,
-            faster, and a little less accurate. Defaults to
+        precision: `"float32"`, or on LiteRT `"float16"` or `"dynamic"`,
+            weights in 16 or 8 bits, or `"int8"`, all in 8 bits: a quarter of
+            the size, faster, and a little less accurate. Defaults to
             `"float32"`.
         threads: number of threads of LiteRT, up to 1024. Defaults to `None`:
             one per core that the process may use.
@@ -114,7 +117,19 @@ class Classifier:
                 "`calibration` is for precision='int8' alone, and `precision` "
                 f"is {precision!r}. Leave it out, or ask for 'int8'."
             )
-        if isinstance(model, (str, Path)):
+        if str(model).endswith(".tflite") and isinstance(model, (str, Path)):
+            if (weights, engine == "keras", precision) != (
+                None,
+                False,
+                "float32",
+            ):
+                raise ValueError(
+                    f"{str(model)!r} has weights and a precision of its own, "
+                    "and runs on LiteRT. Leave `weights`, `engine` and "
+                    "`precision` out."
+                )
+            model = open_tflite(model)
+        elif isinstance(model, (str, Path)):
             model = open_model(str(model), weights)
         elif weights is not None:
             raise ValueError(
@@ -122,6 +137,12 @@ class Classifier:
                 "Leave it out."
             )
         self.model = model
+        self._softmax = self._untrained = False
+        if isinstance(model, DeployedModel):
+            self.card = _card_of_file(model)
+            self.engine = "litert"
+            self._run = LiteRTEngine(model.content, threads)
+            return
         self.card = card_of(model)
         self.engine = choose_engine(engine, precision, model)
         self._softmax = model.layers[-1].activation is keras.activations.linear
@@ -291,6 +312,16 @@ class Classifier:
         if names is None:
             names = [f"class {k}" for k in range(scores.shape[1])]
         return decode_predictions(scores, top, names)
+
+
+def _card_of_file(model):
+    if len(model.output_shape) != 2:
+        raise ValueError(
+            f"{model.name} is no classifier (its output is "
+            f"{model.output_shape}). Export a model that has its top."
+        )
+    model.card.check()
+    return model.card
 
 
 def _is_untrained(model):

@@ -11,13 +11,19 @@ from keras_senet.weights import sources
 from keras_senet.weights.load import classes_in
 
 
-def open_model(name: str, weights: str | None = None) -> DescribedModel:
+def open_model(
+    name: str,
+    weights: str | None = None,
+    size: tuple[int, int] | None = None,
+) -> DescribedModel:
     """Returns a trained model by its name or from a saved file.
 
     Args:
         name: name in the registry, or the path of a `.keras` file.
         weights: tag or path of weights for a name, or `None` for the default
             ones.
+        size: height and width of the images for which a model given by name is
+            built, in pixels. Defaults to `None`: that of its card.
 
     Returns:
         A model with a card.
@@ -43,7 +49,16 @@ def open_model(name: str, weights: str | None = None) -> DescribedModel:
                 "apart. Give a file of weights (--weights FILE), or a network "
                 f"that has some: {', '.join(names)}."
             )
-        return model
+        if size in (None, model.card.input_size):
+            return model
+        # It is known now which weights the name means.
+        first = model.card.data_format == "channels_first"
+        return create_model(
+            name,
+            weights=model.card.weights,
+            classes=model.output_shape[-1],
+            input_shape=(3, *size) if first else (*size, 3),
+        )
     if weights is not None:
         raise ValueError(
             f"{name} holds its own weights; weights={weights!r} can't be "

@@ -19,8 +19,10 @@ def configure(parser) -> None:
     parser.add_argument(
         "--model",
         action="append",
-        required=True,
         help="a network's name, or a .keras file; several are an ensemble",
+    )
+    parser.add_argument(
+        "--tflite", metavar="FILE", help="a LiteRT file, in place of --model"
     )
     parser.add_argument(
         "--weights",
@@ -88,6 +90,9 @@ def run(args) -> int:
     from keras_senet.evaluation import evaluate
     from keras_senet.evaluation.evaluator import check_backend
 
+    if (args.model is None) == (args.tflite is None):
+        raise ValueError("Give either --model or --tflite.")
+    args.model = args.model or [args.tflite]
     check_backend()
     strategy = make_strategy(args.strategy)
     result = evaluate(

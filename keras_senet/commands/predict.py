@@ -13,8 +13,10 @@ def configure(parser) -> None:
     parser.add_argument("images", nargs="+", help="files and folders")
     parser.add_argument(
         "--model",
-        default="se_resnet20",
-        help="a network's name, or a .keras file (default: %(default)s)",
+        help="a network's name, or a .keras file (default: se_resnet20)",
+    )
+    parser.add_argument(
+        "--tflite", metavar="FILE", help="a LiteRT file, in place of --model"
     )
     parser.add_argument(
         "--weights", help="tag or file (default: the network's own)"
@@ -50,6 +52,8 @@ def run(args) -> int:
     """Prints the classes of every image, and what could not be read."""
     if args.top < 1:
         raise ValueError(f"--top is {args.top}. Allowed: at least 1.")
+    if args.model is not None and args.tflite is not None:
+        raise ValueError("Give either --model or --tflite.")
     from rich.progress import track
     from rich.text import Text
 
@@ -57,7 +61,7 @@ def run(args) -> int:
 
     paths = find_images(args.images)
     classifier = Classifier(
-        args.model,
+        args.tflite or args.model or "se_resnet20",
         args.weights,
         engine=args.engine,
         threads=args.threads,

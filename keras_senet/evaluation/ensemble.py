@@ -4,17 +4,17 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from keras_senet.applications import create_model
 from keras_senet.architectures.card import DescribedModel
-from keras_senet.classifier import open_model
 from keras_senet.data.decoding import decode
 from keras_senet.data.labelled import open_images
 from keras_senet.data.pipeline import check_size
 from keras_senet.data.readable import find_unreadable, skip
 from keras_senet.distribution import part_of
+from keras_senet.evaluation.deployed import FileEvaluator
 from keras_senet.evaluation.evaluator import Evaluator, check_backend
 from keras_senet.evaluation.result import Result
 from keras_senet.evaluation.views import VIEWS
+from keras_senet.open import open_model
 
 logger = logging.getLogger("keras_senet")
 
@@ -41,7 +41,8 @@ def evaluate(
     Args:
         model: a network's name in the registry, the path of a `.keras` file, a
             classifier made by this package's constructors; or a list of these,
-            whose probabilities are averaged.
+            whose probabilities are averaged. Or the path of a `.tflite` file
+            that `export_tflite` wrote, which runs on LiteRT.
         data: images, as `keras_senet.data.labelled.open_images` takes them:
             `"folder:PATH"`, `"tfds:NAME"`, arrays, or `LabelledImages`. Classes
             are found by their names, of ImageNet's also by their WordNet ids;
@@ -95,14 +96,20 @@ def evaluate(
 
     strategy = strategy or tf.distribute.get_strategy()
     images = open_images(data, split)
-    with strategy.scope():
-        models = [
-            _open(one, tag, size) for one, tag in zip(models, tags, strict=True)
-        ]
-    evaluator = Evaluator(models, strategy)
+    if str(models[0]).endswith(".tflite"):
+        evaluator = FileEvaluator(models[0])
+        cards = [evaluator.card]
+    else:
+        with strategy.scope():
+            models = [
+                _open(one, tag, size)
+                for one, tag in zip(models, tags, strict=True)
+            ]
+        evaluator = Evaluator(models, strategy)
+        cards = [one.card for one in models]
     if max_unreadable:
         images = _readable(images, max_unreadable)
-    cut = _cut([one.card for one in models], VIEWS[views], size, crop)
+    cut = _cut(cards, VIEWS[views], size, crop)
     result = evaluator(images, cut, batch_size, track)
     if csv is not None and part_of(strategy)[0] == 0:
         result.write_csv(csv)
@@ -123,6 +130,12 @@ def _check(models, tags, views, crop, batch_size, csv):
         raise ValueError(
             f"There are {len(models)} models and {len(tags)} `weights`. "
             "Allowed: at least one model, and weights for none or for each."
+        )
+    files = [one for one in models if str(one).endswith(".tflite")]
+    if files and (len(models) > 1 or tags != [None]):
+        raise ValueError(
+            f"{str(files[0])!r} is a LiteRT file, which has its own weights "
+            "and is evaluated alone. Leave the other models and `weights` out."
         )
     if views not in VIEWS:
         raise ValueError(
@@ -154,17 +167,7 @@ def _open(model, weights, size):
                 "has its own. Leave it out."
             )
         return model
-    opened = open_model(str(model), weights)
-    if str(model).endswith(".keras") or size in (None, opened.card.input_size):
-        return opened
-    # It is known now which weights the name means.
-    first = opened.card.data_format == "channels_first"
-    return create_model(
-        str(model),
-        weights=opened.card.weights,
-        classes=opened.output_shape[-1],
-        input_shape=(3, *size) if first else (*size, 3),
-    )
+    return open_model(str(model), weights, size)
 
 
 def _cut(cards, view, size, crop):

@@ -89,6 +89,8 @@ def to_litert(
             converter.inference_input_type = tf.uint8
             converter.inference_output_type = tf.uint8
         try:
+            if float_layers:
+                return _quantized_but(converter, pixels, float_layers)
             return converter.convert()
         except Exception as error:
             raise ConversionError(
@@ -112,6 +114,35 @@ def _frozen(model):
         signature
     )
     return convert_to_constants.convert_variables_to_constants_v2(traced)
+
+
+def _quantized_but(converter, pixels, float_layers):
+    """What the converter gives, with some layers left in float32.
+
+    TensorFlow's public way to it, QuantizationDebugger, has no uint8 inputs.
+    """
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    converter._experimental_calibrate_only = True
+    calibrated = converter.convert()
+    layers = "|".join(map(re.escape, float_layers))
+    # The name of a tensor is that of its operation, or those of several that
+    # became one. Keras adds a number to a name that it has used before.
+    inside = re.compile(rf"(^|/)({layers})(_\d+)?/")
+    names = [
+        tensor["name"]
+        for tensor in Interpreter(model_content=calibrated).get_tensor_details()
+        if inside.search(tensor["name"])
+    ]
+    outside = tf.uint8 if pixels else tf.float32
+    return mlir_quantize(
+        calibrated,
+        input_data_type=outside,
+        output_data_type=outside,
+        denylisted_nodes=names,
+    )
 
 
 def _whole_range(calibration, pixels):

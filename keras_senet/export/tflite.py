@@ -168,7 +168,8 @@ def check_path(path: Path, suffix: str) -> None:
     """
     if path.suffix != suffix:
         raise ValueError(
-            f"`path` is {str(path)!r}. Allowed: a name that ends in {suffix}."
+            f"`path` is {str(path)!r}. Allowed: a name that ends in "
+            f"{suffix or 'nothing, of a folder'}."
         )
     if not path.absolute().parent.is_dir():
         raise ValueError(
@@ -176,7 +177,10 @@ def check_path(path: Path, suffix: str) -> None:
             "first."
         )
     if path.is_dir():
-        raise ValueError(f"`path` is {str(path)!r}, which is a folder.")
+        raise ValueError(
+            f"`path` is {str(path)!r}, which is a folder. Remove it, or choose "
+            "another name."
+        )
     try:
         with path.with_name(f"{path.name}.part").open("wb"):
             pass

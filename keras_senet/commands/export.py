@@ -1,0 +1,111 @@
+"""Writes a network as a file for phones or another runtime.
+
+LiteRT files (--format litert) take pixels and have their labels inside. Beside
+them are written NAME.labels.txt, and NAME.json with all that is known of the
+file.
+"""
+
+import sys
+
+from keras_senet.classifier import PRECISIONS
+
+
+def configure(parser) -> None:
+    """Adds the arguments."""
+    from keras_senet.export import FORMATS
+
+    parser.add_argument(
+        "--model", required=True, help="a network's name, or a .keras file"
+    )
+    parser.add_argument(
+        "--weights", help="tag or file (default: the network's own)"
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the file to write"
+    )
+    parser.add_argument(
+        "--format",
+        default="litert",
+        choices=FORMATS,
+        help="(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=PRECISIONS,
+        help="of a LiteRT file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        metavar="DIR",
+        help="for int8: folder of a hundred images or more, like those to come",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="DIR",
+        help="folder of images on which file and network are compared "
+        "(default: those of --calibrate, else noise)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="names of the classes, one a line (default: the network's)",
+    )
+    parser.add_argument(
+        "--size", type=int, help="pixels of an image (default: the network's)"
+    )
+    parser.add_argument(
+        "--float-gates",
+        action="store_true",
+        help="for int8: the SE gates in float32",
+    )
+    parser.add_argument(
+        "--check",
+        type=float,
+        metavar="PART",
+        help="fail, and write nothing, if file and network name the same class "
+        "for less than this part of the images, such as 0.99",
+    )
+
+
+def run(args) -> int:
+    """Writes the file and prints what is known of it."""
+    from keras_senet.data.pipeline import check_size
+    from keras_senet.export import AgreementError, export
+    from keras_senet.open import open_model
+
+    options = {}
+    if args.format == "litert":
+        options = {
+            "precision": args.precision,
+            "calibration_data": args.calibrate,
+            "labels": args.labels,
+            "float_gates": args.float_gates,
+        }
+    elif (args.precision, args.calibrate, args.labels, args.float_gates) != (
+        "float32",
+        None,
+        None,
+        False,
+    ):
+        raise ValueError(
+            "--precision, --calibrate, --labels and --float-gates are for "
+            f"--format litert, and it is {args.format}. Leave them out."
+        )
+    size = args.size and check_size(args.size)
+    model = open_model(args.model, args.weights, size)
+    try:
+        report = export(
+            model,
+            args.out,
+            format=args.format,
+            images=args.images,
+            image_size=size,
+            check=args.check,
+            **options,
+        )
+    except AgreementError as error:
+        print(f"keras-senet: {error}", file=sys.stderr)
+        return 1
+    print(f"{args.out}\n{report}")
+    return 0
