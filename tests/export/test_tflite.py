@@ -1,0 +1,412 @@
+"""LiteRT files, read and run by other programs than the one that wrote them."""
+
+import collections
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from PIL import Image
+from small import size_of, small
+
+import keras_senet
+from keras_senet.architectures.build import build
+from keras_senet.architectures.table import NETWORKS
+from keras_senet.export import AgreementError, ConversionError, export_tflite
+from keras_senet.export.litert import to_litert
+from keras_senet.export.pixels import taking_pixels
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="LiteRT's converter reads TensorFlow's graphs",
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return keras_senet.SEResNet20(weights="cifar10")
+
+
+@pytest.fixture(scope="module")
+def pictures(data_dir):
+    """Real images: the first of CIFAR-10's test split."""
+    import tensorflow_datasets as tfds
+
+    data = tfds.load(
+        "cifar10", split="test[:200]", data_dir=data_dir, download=False
+    )
+    return np.stack([row["image"] for row in data.as_numpy_iterator()])
+
+
+def opened(path):
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def outputs_of(path, images):
+    """What the file gives for pixels, by the scales that it names."""
+    interpreter = opened(path)
+    [taken] = interpreter.get_input_details()
+    [given] = interpreter.get_output_details()
+    rows = []
+    for image in images:
+        interpreter.set_tensor(
+            taken["index"], image[None].astype(taken["dtype"])
+        )
+        interpreter.invoke()
+        row = interpreter.get_tensor(given["index"])[0].astype("float32")
+        scale, zero = given["quantization"]
+        rows.append((row - zero) * scale if scale else row)
+    return np.array(rows)
+
+
+def operators_of(path):
+    """Names of the operators, with the types of what they compute on."""
+    interpreter = Interpreter(
+        model_path=str(path),
+        experimental_op_resolver_type=(
+            OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        ),
+    )
+    interpreter.allocate_tensors()
+    for node in interpreter._get_ops_details():
+        places = [place for place in node["outputs"] if place >= 0]
+        tensors = [interpreter._get_tensor_details(p, 0) for p in places]
+        yield node["op_name"], tensors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_a_file_of_builtin_operators(name, tmp_path, rng):
+    network = small(name)
+    size = size_of(network)
+    model = taking_pixels(build(network, input_shape=(size, size, 3)))
+    images = rng.integers(0, 256, (2, size, size, 3)).astype("uint8")
+    path = tmp_path / "network.tflite"
+    path.write_bytes(to_litert(model))
+    expected = model.predict_on_batch(images.astype("float32"))
+    np.testing.assert_allclose(outputs_of(path, images), expected, atol=1e-4)
+    names = collections.Counter(one for one, _ in operators_of(path))
+    assert not any(one.startswith(("Flex", "CUSTOM")) for one in names)
+    convolutions = [
+        layer
+        for layer in model._flatten_layers()
+        if "Conv2D" in type(layer).__name__ and "Depthwise" not in layer.name
+    ]
+    gates = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras_senet.SqueezeExcite)
+    ]
+    # Grouped ones too are one operator each, and a gate is two.
+    depthwise = names["DEPTHWISE_CONV_2D"]
+    assert names["CONV_2D"] + depthwise == len(convolutions) + 2 * len(gates)
+    assert names["FULLY_CONNECTED"] <= 3
+    # The rest is pooling of single pixels, which XNNPACK has not.
+    parts = [
+        node
+        for node in opened(path)._get_ops_details()
+        if node["op_name"] == "DELEGATE"
+    ]
+    assert len(parts) <= (3 if names["AVERAGE_POOL_2D"] == 2 else 1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8"])
+def test_a_file_names_what_the_network_names(
+    precision, model, pictures, tmp_path
+):
+    path = tmp_path / "x.tflite"
+    report = export_tflite(
+        model,
+        path,
+        precision,
+        calibration_data=pictures if precision == "int8" else None,
+        images=pictures,
+    )
+    expected = model.predict_on_batch(pictures.astype("float32"))
+    found = outputs_of(path, pictures)
+    difference = np.abs(found - expected)
+    agreement = np.mean(found.argmax(1) == expected.argmax(1))
+    assert report.top1_agreement == agreement
+    assert agreement >= {"float32": 1, "float16": 1}.get(precision, 0.97)
+    assert report.largest_difference == pytest.approx(difference.max(), 1e-3)
+    assert report.mean_difference == pytest.approx(difference.mean(), 1e-3)
+    if precision == "float32":
+        assert difference.max() < 1e-4
+    assert report.file_bytes == path.stat().st_size
+    counted = collections.Counter(name for name, _ in operators_of(path))
+    assert report.operators == counted
+    facts = json.loads((tmp_path / "x.json").read_text())
+    assert facts["top1_agreement"] == agreement
+    assert facts["model"]["weights"] == "cifar10"
+    names = (tmp_path / "x.labels.txt").read_text().splitlines()
+    assert names == model.card.class_names
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_sizes_are_those_of_their_precision(model, pictures, tmp_path):
+    sizes = {
+        precision: export_tflite(
+            model,
+            tmp_path / "x.tflite",
+            precision,
+            calibration_data=pictures if precision == "int8" else None,
+        ).file_bytes
+        for precision in ("float32", "float16", "dynamic", "int8")
+    }
+    weights = 4 * model.count_params()
+    assert weights < sizes["float32"] < 1.2 * weights
+    assert sizes["float16"] < 0.6 * sizes["float32"]
+    assert sizes["dynamic"] < 0.35 * sizes["float32"]
+    assert sizes["int8"] < 0.35 * sizes["float32"]
+
+
+def test_eight_bits_take_pixels_as_they_are(model, pictures, tmp_path):
+    path = tmp_path / "x.tflite"
+    # No picture that reaches black and white: the range must be whole anyway.
+    dull = (50 + 100 * (pictures / 255)).astype("uint8")
+    export_tflite(model, path, "int8", calibration_data=dull)
+    [taken] = opened(path).get_input_details()
+    assert taken["dtype"] == np.uint8
+    assert taken["quantization"] == (1.0, 0)
+    # Every channel of a convolution has a scale of its own.
+    scales = [
+        len(tensor["quantization_parameters"]["scales"])
+        for tensor in opened(path).get_tensor_details()
+        if len(tensor["shape"]) == 4 and tensor["shape"][0] == 64
+    ]
+    assert max(scales) == 64
+
+
+def test_gates_can_stay_in_float32(model, pictures, tmp_path):
+    path = tmp_path / "x.tflite"
+    export_tflite(
+        model, path, "int8", calibration_data=pictures, float_gates=True
+    )
+    types = collections.defaultdict(set)
+    for name, tensors in operators_of(path):
+        types[name] |= {tensor["dtype"] for tensor in tensors}
+    assert types["LOGISTIC"] == {np.float32}
+    # The global pool of the head is in 8 bits, those of the gates are not.
+    assert types["MEAN"] == {np.float32, np.int8}
+    assert types["ADD"] == {np.int8}
+    gates = [
+        tensor["dtype"]
+        for name, tensors in operators_of(path)
+        if name == "CONV_2D"
+        for tensor in tensors
+        if "_se" in tensor["name"]
+    ]
+    assert gates == [np.float32] * 18
+    assert opened(path).get_input_details()[0]["dtype"] == np.uint8
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_mediapipe_takes_the_file(precision, model, pictures, tmp_path):
+    mediapipe = pytest.importorskip("mediapipe")
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    path = tmp_path / "x.tflite"
+    export_tflite(
+        model,
+        path,
+        precision,
+        calibration_data=pictures if precision == "int8" else None,
+    )
+    options = vision.ImageClassifierOptions(
+        base_options=BaseOptions(model_asset_path=str(path)), max_results=1
+    )
+    expected = model.predict_on_batch(pictures.astype("float32"))
+    same = 0
+    with vision.ImageClassifier.create_from_options(options) as classifier:
+        for picture, row in zip(pictures, expected, strict=True):
+            image = mediapipe.Image(
+                image_format=mediapipe.ImageFormat.SRGB,
+                data=np.ascontiguousarray(picture),
+            )
+            [found] = classifier.classify(image).classifications[0].categories
+            same += found.category_name == model.card.class_names[row.argmax()]
+            if precision == "float32":
+                assert found.score == pytest.approx(row.max(), abs=1e-4)
+    assert same >= {"float32": 200, "int8": 194}[precision]
+
+
+def test_metadata_are_what_the_schema_says(model, tmp_path):
+    schema = pytest.importorskip(
+        "mediapipe.tasks.metadata.metadata_schema_py_generated"
+    )
+    from tensorflow.lite.python import schema_py_generated as tflite
+
+    path = tmp_path / "x.tflite"
+    export_tflite(model, path)
+    content = path.read_bytes()
+    file = tflite.ModelT.InitFromPackedBuf(content, 0)
+    [place] = [
+        one.buffer for one in file.metadata if one.name == b"TFLITE_METADATA"
+    ]
+    data = file.buffers[place].data.tobytes()
+    assert data[4:8] == b"M001"
+    found = schema.ModelMetadataT.InitFromPackedBuf(data, 0)
+    assert found.name == b"SE-ResNet-20"
+    assert found.license == model.card.licence.encode()
+    [graph] = found.subgraphMetadata
+    [taken], [given] = graph.inputTensorMetadata, graph.outputTensorMetadata
+    image = taken.content.contentProperties
+    assert image.colorSpace == schema.ColorSpaceType.RGB
+    assert (image.defaultSize.width, image.defaultSize.height) == (32, 32)
+    [unit] = taken.processUnits
+    assert (list(unit.options.mean), list(unit.options.std)) == ([0], [1])
+    [labels] = given.associatedFiles
+    assert labels.name == b"labels.txt"
+    assert labels.type == schema.AssociatedFileType.TENSOR_AXIS_LABELS
+
+
+def test_weights_lie_where_they_can_be_read_at_once(model, tmp_path):
+    from tensorflow.lite.python import schema_py_generated as tflite
+
+    path = tmp_path / "x.tflite"
+    export_tflite(model, path)
+    content = path.read_bytes()
+    file = tflite.Model.GetRootAs(content, 0)
+    # The schema asks for multiples of 16 (force_align).
+    for number in range(file.BuffersLength()):
+        buffer = file.Buffers(number)
+        if buffer.DataLength():
+            at = buffer._tab.Vector(buffer._tab.Offset(4))
+            assert at % 16 == 0
+
+
+def test_logits_without_preprocessing_in_half_precision(tmp_path, rng):
+    """What a file takes and gives does not depend on how a model was built."""
+    plain = keras_senet.SEResNet20(weights="cifar10")
+    other = keras_senet.SEResNet20(
+        weights="cifar10",
+        include_preprocessing=False,
+        classifier_activation=None,
+        dtype="mixed_bfloat16",
+        input_shape=(None, None, 3),
+    )
+    images = rng.integers(0, 256, (4, 40, 48, 3)).astype("uint8")
+    export_tflite(other, tmp_path / "x.tflite", image_size=(40, 48))
+    big = keras_senet.SEResNet20(weights="cifar10", input_shape=(40, 48, 3))
+    np.testing.assert_allclose(
+        outputs_of(tmp_path / "x.tflite", images),
+        big.predict_on_batch(images.astype("float32")),
+        atol=1e-4,
+    )
+    # The model given is as it was.
+    assert other.layers[3].compute_dtype == "bfloat16"
+    assert not other.card.include_preprocessing
+    assert plain.input_shape == (None, 32, 32, 3)
+
+
+def test_a_file_is_enough_to_classify(model, pictures, tmp_path):
+    path = tmp_path / "x.tflite"
+    export_tflite(model, path, labels=[f"kind {k}" for k in range(10)])
+    Image.fromarray(pictures[0]).save(tmp_path / "a.png")
+    classifier = keras_senet.Classifier(path)
+    [[(_, name, score)]] = classifier.predict(tmp_path / "a.png", top=1)
+    row = model.predict_on_batch(pictures[:1].astype("float32"))[0]
+    assert name == f"kind {row.argmax()}"
+    assert score == pytest.approx(row.max(), abs=1e-4)
+
+
+def test_a_file_is_evaluated_like_its_network(model, data_dir, tmp_path):
+    from keras_senet.data.labelled import open_images
+    from keras_senet.evaluation import evaluate
+
+    os.environ["KERAS_SENET_DATA"] = str(data_dir)
+    images = open_images("tfds:cifar10", "test").take(np.arange(300))
+    export_tflite(model, tmp_path / "x.tflite")
+    expected = evaluate(model, images, views="ten")
+    found = evaluate(
+        str(tmp_path / "x.tflite"), images, views="ten", batch_size=7
+    )
+    assert (found.images, found.top1, found.top5) == (
+        300,
+        expected.top1,
+        expected.top5,
+    )
+    assert found.loss == pytest.approx(expected.loss, abs=1e-4)
+
+
+def test_below_the_limit_nothing_is_written(model, pictures, tmp_path):
+    with pytest.raises(AgreementError, match="asked for"):
+        export_tflite(
+            model,
+            tmp_path / "x.tflite",
+            "int8",
+            # Of darkness alone the ranges are far from what comes.
+            calibration_data=np.zeros((100, 32, 32, 3), "uint8"),
+            images=pictures,
+            check=1.0,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+ALL = np.zeros((100, 32, 32, 3), "uint8")
+BAD = {
+    "precision": ({"precision": "int4"}, "'float16'"),
+    "nothing to calibrate on": ({"precision": "int8"}, "calibration_data"),
+    "calibration of floats": (
+        {"calibration_data": ALL},
+        "precision='int8' alone",
+    ),
+    "divided by 255": (
+        {"precision": "int8", "calibration_data": ALL + 0.5},
+        "divided by 255",
+    ),
+    "normalised": ({"images": ALL - 1.5}, "normalis"),
+    "not finite": ({"images": ALL + np.nan}, "not finite"),
+    "labels": ({"labels": ["cat", "dog"]}, "2 names"),
+    "no label": ({"labels": [""] * 10}, "empty"),
+    "labels' file": ({"labels": "none.txt"}, "no such file"),
+    "gates": ({"float_gates": True}, "int8"),
+    "check": ({"check": 99}, "from 0 to 1"),
+    "size": ({"image_size": 64}, "input_shape"),
+    "no images": ({"images": []}, "no image"),
+    "wrong shape": ({"images": np.zeros((3, 32, 32, 1), "uint8")}, "shape"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_wrong_argument_is_named(case, model, tmp_path):
+    arguments, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        export_tflite(model, tmp_path / "x.tflite", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["x.onnx", "missing/x.tflite", "folder.tflite"]
+)
+def test_a_path_that_cannot_be_written(name, model, tmp_path):
+    (tmp_path / "folder.tflite").mkdir()
+    with pytest.raises(ValueError, match="path"):
+        export_tflite(model, tmp_path / name)
+    assert [one.name for one in tmp_path.iterdir()] == ["folder.tflite"]
+
+
+def test_an_operator_that_litert_lacks_is_named(tmp_path):
+    model = keras_senet.SEResNet20(
+        weights=None, classifier_activation=keras.ops.erfinv
+    )
+    with pytest.raises(ConversionError, match="no operator for Erfinv"):
+        export_tflite(model, tmp_path / "x.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_program(tmp_path):
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()])
+    path = tmp_path / "other.tflite"
+    path.write_bytes(to_litert(keras.Model(model.inputs, model.outputs)))
+    with pytest.raises(ValueError, match="another program"):
+        keras_senet.Classifier(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="no LiteRT"):
+        keras_senet.Classifier(path)
+    with pytest.raises(ValueError, match="does not exist"):
+        keras_senet.Classifier(tmp_path / "none.tflite")
