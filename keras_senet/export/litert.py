@@ -106,8 +106,8 @@ def _frozen(model):
     # disk and read them again, which is most of their time.
     from tensorflow.python.framework import convert_to_constants
 
-    def forward(images):
-        return model(images, training=False)
+    def forward(image):
+        return model(image, training=False)
 
     signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
     traced = tf.function(forward, autograph=False).get_concrete_function(

@@ -1,0 +1,117 @@
+"""Files of other runtimes, run by them."""
+
+import keras
+import numpy as np
+import pytest
+from small import size_of, small
+
+import keras_senet
+from keras_senet.architectures.build import build
+from keras_senet.export import AgreementError, export
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="what Keras exports is compared on TensorFlow",
+)
+
+
+def run_saved_model(path, images):
+    import tensorflow as tf
+
+    # Its variables live as long as it does.
+    loaded = tf.saved_model.load(str(path))
+    return loaded.serve(images).numpy()
+
+
+def run_onnx(path, images):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(path))
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def run_openvino(path, images):
+    openvino = pytest.importorskip("openvino")
+    compiled = openvino.Core().compile_model(
+        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return compiled(images)[0]
+
+
+FILES = {
+    "saved_model": ("x", run_saved_model),
+    "onnx": ("x.onnx", run_onnx),
+    "openvino": ("x.xml", run_openvino),
+}
+
+
+@pytest.mark.parametrize("format", FILES)
+@pytest.mark.parametrize(
+    "name", ["se_resnext50", "se_mobilenet", "se_shufflenet"]
+)
+def test_a_runtime_gives_the_outputs_of_keras(format, name, tmp_path, rng):
+    network = small(name)
+    size = size_of(network)
+    model = build(network, input_shape=(size, size, 3), classes=7)
+    images = rng.integers(0, 256, (3, size, size, 3)).astype("float32")
+    file, run = FILES[format]
+    report = export(
+        model, tmp_path / file, format=format, images=images, check=1.0
+    )
+    expected = model.predict_on_batch(images)
+    found = run(tmp_path / file, images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert report.images == 3
+    assert report.largest_difference < 1e-5
+    assert not [one for one in tmp_path.iterdir() if ".part" in one.name]
+
+
+def test_grouped_convolutions_stay_one_operator(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    model = build(small("se_resnext50"), input_shape=(32, 32, 3))
+    export(model, tmp_path / "x.onnx", format="onnx")
+    groups = [
+        attribute.i
+        for node in onnx.load(tmp_path / "x.onnx").graph.node
+        if node.op_type == "Conv"
+        for attribute in node.attribute
+        if attribute.name == "group"
+    ]
+    grouped = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras_senet.layers.GroupedConv2D)
+        and layer.groups > 1
+    ]
+    assert groups.count(2) == len(grouped) > 0
+
+
+def test_the_package_is_its_main_function(tmp_path):
+    model = keras_senet.SEResNet20(weights="cifar10")
+    report = keras_senet.export(model, tmp_path / "x.tflite")
+    assert report.format == "litert"
+    assert (tmp_path / "x.json").exists()
+
+
+BAD = {
+    "format": ("coreml", "x", {}, "'litert'"),
+    "suffix": ("onnx", "x.tflite", {}, "ends in .onnx"),
+    "option": ("onnx", "x.onnx", {"precision": "int8"}, "format='litert'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_wrong_argument_is_named(case, tmp_path):
+    format, file, options, message = BAD[case]
+    model = keras_senet.SEResNet20(weights=None)
+    with pytest.raises(ValueError, match=message):
+        export(model, tmp_path / file, format=format, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_below_the_limit_nothing_is_written(tmp_path):
+    model = build(
+        small("se_mobilenet"), include_top=False, input_shape=(32,) * 2 + (3,)
+    )
+    with pytest.raises(AgreementError):
+        export(model, tmp_path / "x", format="saved_model", check=0.5)
+    assert not list(tmp_path.iterdir())
