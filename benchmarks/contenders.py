@@ -12,6 +12,7 @@ import re
 import statistics
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 # Read when the frameworks are imported; the first argument is the case.
@@ -384,6 +385,61 @@ def input_keras(case):
     return lambda: sum(len(labels) for _, labels in batches)
 
 
+def litert_step(content, case):
+    """A file, one image at a time, all of it on XNNPACK."""
+    from keras_senet.export.runtime import interpreter_of, operators, runner
+
+    interpreter = interpreter_of(content, case["threads"])
+    if operators(interpreter)[2] != 1:
+        sys.exit("XNNPACK does not run the file as a whole")
+    run = runner(interpreter)
+    images, _ = images_and_labels({**case, "batch": 1})
+    return lambda: run(images[0].astype("uint8"))
+
+
+def litert_keras_senet(case, precision="float32"):
+    import_keras(case["threads"])
+    from keras_senet.export.litert import to_litert
+
+    model = our_network(case["model"], case["size"])
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if "_se" in variable.path:
+            # Gates of an untrained network hardly move, which 8 bits make
+            # constants of.
+            variable.assign(random.standard_normal(variable.shape))
+    images, _ = images_and_labels({**case, "batch": 20})
+    pixels = precision == "int8"
+    content = to_litert(model, precision, images[:, None], pixels=pixels)
+    return litert_step(content, case)
+
+
+def litert_plain(case, precision="float32"):
+    plain = case["model"].removeprefix("se_")
+    return litert_keras_senet({**case, "model": plain}, precision)
+
+
+def litert_keras(case):
+    """MobileNet of keras.applications by TFLiteConverter, as most do it."""
+    if case["model"] != "se_mobilenet":
+        sys.exit(f"there is no {case['model']} in keras.applications")
+    keras, tf = import_keras(case["threads"])
+    size = case["size"]
+    model = keras.applications.MobileNet(
+        weights=None, input_shape=(size, size, 3)
+    )
+    images, _ = images_and_labels({**case, "batch": 20})
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [image[None] / 127.5 - 1] for image in images
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.uint8
+    return litert_step(converter.convert(), case)
+
+
 def loop_keras_senet(case):
     """The loop of `keras_senet.training`, between two looks at the clock."""
     import_keras(case["threads"])
@@ -630,6 +686,16 @@ CONTENDERS = {
         "keras_senet": loop_keras_senet,
         "fit": loop_fit,
         "torch": loop_torch,
+    },
+    "litert": {
+        "keras_senet": litert_keras_senet,
+        "plain": litert_plain,
+    },
+    "litert_int8": {
+        "keras_senet": partial(litert_keras_senet, precision="int8"),
+        "float32": litert_keras_senet,
+        "plain": partial(litert_plain, precision="int8"),
+        "keras": litert_keras,
     },
     "augment": {
         "keras_senet": augment_keras_senet,

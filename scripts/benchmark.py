@@ -9,6 +9,8 @@
     python scripts/benchmark.py --work build --models se_resnet152 --peers keras
     python scripts/benchmark.py --work input --photos FOLDER
     python scripts/benchmark.py --work loop --models se_resnet20 --batch 128
+    python scripts/benchmark.py --work litert litert_int8 \\
+        --models se_mobilenet --batch 1
 
     python scripts/benchmark.py --draw
 
@@ -57,6 +59,8 @@ WORKS = {
     "memory": ("timm",),
     "process": ("timm",),
     "build": ("keras",),
+    "litert": ("plain",),
+    "litert_int8": ("float32", "plain", "keras"),
     "input": ("torch", "keras"),
     "augment": ("torchvision", "keras"),
     "loop": ("fit", "torch"),
@@ -134,6 +138,31 @@ TARGETS = (
     ("memory of a training step", "memory", "se_resnet50", 8, ("timm",), 1.0),
     ("building SE-ResNet-152", "build", "se_resnet152", 8, ("keras",), 1.2),
     ("images read per second", "input", "se_resnet50", 32, ("torch",), 2.0),
+    (
+        "SE-MobileNet to MobileNet, LiteRT",
+        "litert",
+        "se_mobilenet",
+        1,
+        ("plain",),
+        1.1,
+    ),
+    ("the same in 8 bits", "litert_int8", "se_mobilenet", 1, ("plain",), 1.15),
+    (
+        "SE-MobileNet in 8 bits",
+        "litert_int8",
+        "se_mobilenet",
+        1,
+        ("float32",),
+        0.5,
+    ),
+    (
+        "SE-MobileNet in 8 bits",
+        "litert_int8",
+        "se_mobilenet",
+        1,
+        ("keras",),
+        1.15,
+    ),
     ("the loop of training", "loop", "se_resnet20", 128, ("fit",), 1.0),
     ("the loop of training", "loop", "se_resnet20", 128, ("torch",), 1.0),
 )
@@ -143,7 +172,7 @@ NAMES = {
     "torch_compile": "torch.compile",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
-    "plain": "ResNet-50",
+    "plain": "without SE",
     "int8": "ours in 8 bits",
     "torch": "torch",
     "fit": "Keras `fit`",
