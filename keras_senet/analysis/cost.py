@@ -1,14 +1,27 @@
-"""Parameters and multiply-adds of a functional model."""
+"""Parameters, multiply-adds and activations of any functional model."""
 
 import csv
 import math
+import re
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 import keras
+import numpy as np
+from keras import layers
 
+from keras_senet.analysis.graph import Call, calls
 from keras_senet.layers import SqueezeExcite
+
+# The word that the names of a stage's layers begin with: conv2, block17,
+# inception_4, mixed_5b, …
+STAGE = re.compile(r"inception_\d|mixed_\w\w|conv_7b|[a-z]+\d*")
+HEAD = ("post", "avg", "flatten", "fc1", "fc2", "predictions")
+HEAD = (*HEAD, "dropout", "dropout1", "dropout2")
+# Their weights are no matrices that maps are multiplied by.
+NO_PRODUCT = (layers.Embedding, layers.PReLU)
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,13 @@ class Complexity:
             those of the residual additions and of the SE blocks' global pools.
         se_parameters: trainable parameters of the SE blocks.
         se_multiply_adds: multiply-adds of the SE blocks.
+        equation_5: the paper's Eq. 5 for them, 2/r times the sum of C²: their
+            weights, without biases and without rounding C/r down.
+        activations: numbers that the layers put out. A training step that
+            recomputes and fuses nothing keeps them for the gradients.
+        activation_bytes: the memory that they take.
+        peak_bytes: the most memory that activations take at once in inference,
+            if the layers run one by one and none works in place.
     """
 
     parameters: int
@@ -32,19 +52,55 @@ class Complexity:
     element_sums: int
     se_parameters: int
     se_multiply_adds: int
+    equation_5: int
+    activations: int
+    activation_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer costs on one image.
+
+    Attributes:
+        name: its name, behind that of the model it is nested in.
+        kind: its class.
+        stage: the word that the names of its stage begin with, or `"head"`.
+        output: the shape of its (first) output, without the batch.
+        parameters: trainable parameters; of a layer that is called twice they
+            count in the first call.
+        se_parameters: the same of an SE block, 0 of another layer.
+        multiply_adds: as in `Complexity`.
+        element_sums: as in `Complexity`.
+        activations: numbers that it puts out.
+    """
+
+    name: str
+    kind: str
+    stage: str
+    output: tuple[int, ...]
+    parameters: int
+    se_parameters: int
+    multiply_adds: int
+    element_sums: int
+    activations: int
 
 
 def complexity(model: keras.Model) -> Complexity:
-    """Counts the parameters and multiply-adds of a model.
+    """Counts the parameters, multiply-adds and activations of a model.
 
     Args:
-        model: functional model whose image size is fixed.
+        model: functional model or built `keras.Sequential` whose image size is
+            fixed; its layers need not be this package's. Of layers that it
+            does not know, and of operations such as `keras.ops.matmul`, no
+            multiply-adds are counted; layers with matrices are warned of.
 
     Returns:
         A `Complexity`, for a batch of one image.
 
     Raises:
-        ValueError: if the image size is not fixed.
+        ValueError: if the image size is not fixed, or the model is not
+            functional.
 
     Example:
 
@@ -56,26 +112,82 @@ def complexity(model: keras.Model) -> Complexity:
         The paper's section 4; it prints multiply-adds and element-wise sums
         added up.
     """
-    if any(None in tensor.shape[1:] for tensor in model.inputs):
-        raise ValueError(
-            f"{model.name} takes images of any size (its input is "
-            f"{model.inputs[0].shape}), and its multiply-adds depend on it. "
-            "Build it with `input_shape`."
-        )
-    counts = {layer: layer_multiply_adds(layer) for layer in model.layers}
-    blocks = [x for x in model.layers if isinstance(x, SqueezeExcite)]
-    sums = sum(_size(x.input) for x in blocks if x.squeeze == "avg")
-    sums += sum(
-        _size(x.output) for x in model.layers if isinstance(x, keras.layers.Add)
-    )
+    trace = calls(model)
+    rows = _layer_costs(trace)
+    blocks = {
+        id(call.operation): call.operation
+        for call in trace
+        if isinstance(call.operation, SqueezeExcite)
+    }
     return Complexity(
-        parameters=_count(model.trainable_variables),
-        total_parameters=_count(model.weights),
-        multiply_adds=sum(counts.values()),
-        element_sums=sums,
-        se_parameters=sum(_count(x.trainable_variables) for x in blocks),
-        se_multiply_adds=sum(counts[x] for x in blocks),
+        parameters=count(model.trainable_variables),
+        total_parameters=count(model.weights),
+        multiply_adds=sum(row.multiply_adds for row in rows),
+        element_sums=sum(row.element_sums for row in rows),
+        se_parameters=sum(row.se_parameters for row in rows),
+        se_multiply_adds=sum(
+            row.multiply_adds
+            for row, call in zip(rows, trace, strict=True)
+            if isinstance(call.operation, SqueezeExcite)
+        ),
+        equation_5=round(sum(map(_equation_5, blocks.values()))),
+        activations=sum(row.activations for row in rows),
+        activation_bytes=sum(_bytes(call.outputs) for call in trace),
+        peak_bytes=_peak_bytes(model, trace),
     )
+
+
+def layer_costs(model: keras.Model) -> list[LayerCost]:
+    """Counts what every layer of a model costs.
+
+    Args:
+        model: as `complexity` takes it.
+
+    Returns:
+        A row per call of a layer, in the order of the computation; their sums
+        are the numbers of `complexity`.
+
+    Raises:
+        ValueError: as `complexity`.
+
+    Example:
+
+    >>> rows = layer_costs(keras_senet.SEResNet20(weights=None))
+    >>> block = next(row for row in rows if row.name == "conv4_block3_se")
+    >>> block.stage, block.output, block.se_parameters, block.activations
+    ('conv4', (8, 8, 64), 580, 4096)
+
+    Reference:
+        The paper's section 4.
+    """
+    return _layer_costs(calls(model))
+
+
+def stage_costs(rows: list[LayerCost]) -> list[dict]:
+    """Sums the layers of every stage.
+
+    Args:
+        rows: what `layer_costs` returned.
+
+    Returns:
+        A dictionary per stage, in the order of the computation: `"stage"`,
+        `"output"` (shape of its last output) and the sums of the counts.
+
+    Example:
+
+    >>> stages = stage_costs(layer_costs(keras_senet.ResNet20(weights=None)))
+    >>> [row["stage"] for row in stages]
+    ['normalization', 'conv1', 'conv2', 'conv3', 'conv4', 'head']
+    """
+    counts = ("parameters", "se_parameters", "multiply_adds")
+    counts = (*counts, "element_sums", "activations")
+    stages = {}
+    for row in rows:
+        stage = stages.setdefault(row.stage, dict.fromkeys(counts, 0))
+        stage["output"] = list(row.output)
+        for key in counts:
+            stage[key] += getattr(row, key)
+    return [{"stage": name, **stage} for name, stage in stages.items()]
 
 
 @cache
@@ -99,35 +211,137 @@ def table() -> dict[str, dict[str, int]]:
     }
 
 
-def layer_multiply_adds(layer: keras.layers.Layer) -> int:
-    """Returns the multiply-adds of one layer on one image.
+def _layer_costs(trace):
+    rows, seen = [], set()
+    for call in trace:
+        layer = call.operation
+        new = id(layer) not in seen and isinstance(layer, layers.Layer)
+        seen.add(id(layer))
+        parameters = count(layer.trainable_variables) if new else 0
+        rows.append(
+            LayerCost(
+                name=call.name,
+                kind=type(layer).__name__,
+                stage=stage_of(call.name),
+                output=tuple(call.outputs[0].shape[1:]),
+                parameters=parameters,
+                se_parameters=isinstance(layer, SqueezeExcite) * parameters,
+                multiply_adds=_multiply_adds(call),
+                element_sums=_element_sums(call),
+                activations=sum(map(_size, call.outputs)),
+            )
+        )
+    return rows
+
+
+def stage_of(name: str) -> str:
+    """Returns the stage that a layer belongs to, by its name.
 
     Args:
-        layer: a layer of a functional model whose image size is fixed.
+        name: name of a layer.
 
     Returns:
-        An integer; 0 for a layer without convolution or matrix product.
+        The word that the names of the stage's layers begin with, such as
+        `"conv2"`; `"head"`; or the name itself if it begins otherwise.
     """
-    if isinstance(layer, SqueezeExcite):
-        positions = 1
-        if layer.squeeze == "none":
-            positions = _size(layer.input) // layer.expand_kernel.shape[-1]
-        kernels = (layer.reduce_kernel, layer.expand_kernel)
-        return positions * _count(kernels)
-    if isinstance(layer, keras.layers.Dense):
-        return _count([layer.kernel])
-    # DepthwiseConv and Conv have no public common class.
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return _size(layer.output) * math.prod(layer.kernel_size)
-    if isinstance(layer, keras.layers.Conv2D):
-        # Each output takes one multiply-add per weight of its filter.
-        return _size(layer.output) * math.prod(layer.kernel.shape[:-1])
+    found = STAGE.match(name)
+    word = found.group() if found else name
+    return "head" if word in HEAD else word
+
+
+def _multiply_adds(call: Call) -> int:
+    """Each output takes one multiply-add per weight of its filter."""
+    layer, outputs = call.operation, _size(call.outputs[0])
+    match layer:
+        case SqueezeExcite():
+            positions = 1
+            if layer.squeeze == "none":
+                positions = outputs // layer.expand_kernel.shape[-1]
+            return positions * count([layer.reduce_kernel, layer.expand_kernel])
+        case layers.Dense():
+            return outputs * layer.kernel.shape[0]
+        # Keras has no public common class of one, two and three dimensions.
+        case layers.DepthwiseConv1D() | layers.DepthwiseConv2D():
+            return outputs * math.prod(layer.kernel_size)
+        case layers.Conv1D() | layers.Conv2D() | layers.Conv3D():
+            return outputs * math.prod(layer.kernel.shape[:-1])
+        case layers.SeparableConv1D() | layers.SeparableConv2D():
+            between = math.prod(layer.pointwise_kernel.shape[:-1])
+            pixels = outputs // layer.filters
+            return between * (outputs + pixels * math.prod(layer.kernel_size))
+        case (
+            layers.Conv1DTranspose()
+            | layers.Conv2DTranspose()
+            | layers.Conv3DTranspose()
+        ):
+            # Each input is multiplied by its filter.
+            return _size(call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
+    weights = getattr(layer, "trainable_variables", ())
+    if any(len(v.shape) > 1 for v in weights) and not isinstance(
+        layer, NO_PRODUCT
+    ):
+        warnings.warn(
+            f"The multiply-adds of the layer {call.name} "
+            f"({type(layer).__name__}) are not counted: only those of dense "
+            "layers, convolutions and SqueezeExcite are known.",
+            stacklevel=2,
+        )
     return 0
+
+
+def _element_sums(call):
+    layer = call.operation
+    if isinstance(layer, SqueezeExcite) and layer.squeeze == "avg":
+        return _size(call.inputs[0])
+    # The layer and the operation `+` have this name.
+    if type(layer).__name__ == "Add":
+        return (len(call.inputs) - 1) * _size(call.outputs[0])
+    return 0
+
+
+def _equation_5(block):
+    *_, channels, hidden = block.reduce_kernel.shape
+    reduction = channels / hidden if block.hidden else block.reduction
+    return 2 * channels**2 / reduction
+
+
+def _peak_bytes(model, trace):
+    last_use = {
+        id(x): step for step, call in enumerate(trace) for x in call.inputs
+    }
+    alive = {id(x): _bytes([x]) for x in model.inputs}
+    peak = 0
+    for step, call in enumerate(trace):
+        alive |= {id(x): _bytes([x]) for x in call.outputs}
+        peak = max(peak, sum(alive.values()))
+        # What no layer takes is an output of the model.
+        alive = {
+            x: size
+            for x, size in alive.items()
+            if last_use.get(x, len(trace)) > step
+        }
+    return peak
+
+
+def _bytes(tensors):
+    # Not of numpy alone: ml_dtypes adds bfloat16 to it.
+    return sum(
+        _size(x) * np.dtype(keras.backend.standardize_dtype(x.dtype)).itemsize
+        for x in tensors
+    )
 
 
 def _size(tensor):
     return math.prod(tensor.shape[1:])
 
 
-def _count(variables):
+def count(variables) -> int:
+    """Returns the number of parameters in some variables.
+
+    Args:
+        variables: an iterable of them.
+
+    Returns:
+        An integer.
+    """
     return sum(math.prod(variable.shape) for variable in variables)

@@ -2,30 +2,27 @@
 
 import csv
 import dataclasses
-import math
-import re
 from importlib import resources
 
-from keras_senet.analysis.cost import complexity, layer_multiply_adds, table
+from keras_senet.analysis.cost import (
+    complexity,
+    layer_costs,
+    stage_costs,
+    table,
+)
 from keras_senet.applications import create_model, find_network
 from keras_senet.architectures.table import Network, plain_twin
 from keras_senet.architectures.variants import keywords
-from keras_senet.layers import SqueezeExcite
 from keras_senet.weights import sources
-
-# The word that the names of a part's layers begin with: conv2, block17,
-# inception_4, mixed_5b, …
-PART = re.compile(r"inception_\d|mixed_\w\w|conv_7b|[a-z]+\d*")
-HEAD = ("post", "avg", "flatten", "fc1", "fc2", "predictions")
-HEAD = (*HEAD, "dropout", "dropout1", "dropout2")
 
 
 def published_errors() -> dict[str, dict[str, str]]:
-    """Returns the errors that the paper prints, in percent.
+    """Returns the errors and costs that the paper prints.
 
     Returns:
-        Network name -> `top1_error`, `top5_error` (empty where none is
-        printed) and `source`, the number of the table.
+        Network name -> `top1_error` and `top5_error` in percent,
+        `giga_multiply_adds` and `mega_parameters` as printed (each empty where
+        none is) and `source`, the number of the table.
     """
     path = resources.files("keras_senet").joinpath("analysis/published.csv")
     rows = csv.DictReader(path.read_text().splitlines())
@@ -42,9 +39,11 @@ def summarize(name: str, weights: str | None = None) -> dict:
             `None`.
 
     Returns:
-        Dictionary of `name`, `title`, `facts` (sentences), the counts, and
-        `parts`: per part of the network its output shape, parameters, those
-        of SE, and multiply-adds.
+        Dictionary of `name`, `title`, `facts` (sentences), the fields of
+        `Complexity`; `parts`, what `stage_costs` gives per stage, and
+        `layers`, what `layer_costs` gives per layer, both with the counts of
+        the `plain` twin if the network has SE blocks (`None` where it lacks
+        the layer).
 
     Raises:
         ValueError: if there is no such network.
@@ -63,13 +62,31 @@ def summarize(name: str, weights: str | None = None) -> dict:
     model = create_model(name, weights=None, **changes)
     if changes:
         counts = dataclasses.asdict(complexity(model))
+    layers = layer_costs(model)
+    parts = stage_costs(layers)
+    layers = [dataclasses.asdict(row) for row in layers]
+    if network.se:
+        twin = plain_twin(network).name
+        plain = layer_costs(create_model(twin, weights=None, **changes))
+        _put_beside(parts, stage_costs(plain), "stage")
+        _put_beside(layers, map(dataclasses.asdict, plain), "name")
     return {
         "name": name,
         "title": network.title,
         "facts": _facts(network, counts, weights),
         **counts,
-        "parts": _parts(model),
+        "parts": parts,
+        "layers": layers,
     }
+
+
+def _put_beside(rows, plain, key):
+    """Gives each row the counts of its namesake in the plain twin."""
+    there = {row[key]: row for row in plain}
+    columns = ("parameters", "multiply_adds", "element_sums", "activations")
+    for row in rows:
+        twin = there.get(row[key])
+        row["plain"] = twin and {column: twin[column] for column in columns}
 
 
 def _facts(network: Network, counts, weights):
@@ -78,7 +95,15 @@ def _facts(network: Network, counts, weights):
         f"{counts['parameters']:,} trainable parameters, "
         f"{counts['multiply_adds'] / 1e9:.3f} G multiply-adds at {size}x{size}",
     ]
+    facts.append(
+        f"{counts['activations'] / 1e6:.2f} M activations, "
+        f"{counts['activation_bytes'] / 2**20:.1f} MiB an image if all are "
+        f"kept for gradients; {counts['peak_bytes'] / 2**20:.1f} MiB at once "
+        "in inference (no operation fused or in place)"
+    )
     if network.se:
+        se = network.se
+        biases = counts["se_parameters"] - counts["equation_5"]
         more = counts["se_parameters"] / (
             counts["parameters"] - counts["se_parameters"]
         )
@@ -87,9 +112,10 @@ def _facts(network: Network, counts, weights):
         )
         facts.append(
             f"SE adds {counts['se_parameters']:,} parameters (+{more:.1%}) and "
-            f"{work:.2%} multiply-adds to {plain_twin(network).name}"
+            f"{work:.2%} multiply-adds to {plain_twin(network).name}; "
+            f"{counts['equation_5']:,} of the parameters are Eq. 5 "
+            f"(2/r * sum of N C²), {biases:,} biases and rounding"
         )
-        se = network.se
         facts.append(
             f"reduction {se.reduction}, squeeze {se.squeeze}, excitation "
             f"{se.excitation}, biases {'on' if se.se_bias else 'off'}"
@@ -107,6 +133,7 @@ def _facts(network: Network, counts, weights):
             f"error in the paper ({errors['source']}): top-1 "
             f"{errors['top1_error']} %{f', top-5 {top5} %' if top5 else ''}"
         )
+        facts += _printed_cost(errors, counts)
     for tag in [weights] if weights else sources.tags(network):
         source = sources.find(network, tag)
         accuracy = source.published or source.measured
@@ -119,30 +146,23 @@ def _facts(network: Network, counts, weights):
     return facts
 
 
+def _printed_cost(errors, counts):
+    """What the paper prints beside what was counted as it counts."""
+    giga = errors["giga_multiply_adds"]
+    if not giga:
+        return []
+    counted = (counts["multiply_adds"] + counts["element_sums"]) / 1e9
+    digits = len(giga.partition(".")[2])
+    return [
+        f"the paper ({errors['source']}) prints {giga} G, which has the sums "
+        f"of residual additions and global pools in it: {counted:.{digits}f} G "
+        "counted so"
+    ]
+
+
 def _graph(network, source):
     """What a tag brings that the network does not have by default."""
     words = sources.differences(
         network, source.network, (*sources.GEOMETRY, "output_scale")
     )
     return f"; brings {words}" if words else ""
-
-
-def _parts(model):
-    """The counts of the layers whose names begin alike (`conv2_…`)."""
-    rows = {}
-    for layer in model.layers:
-        part = PART.match(layer.name).group()
-        if part in HEAD:
-            part = "head"
-        row = rows.setdefault(
-            part, {"parameters": 0, "se_parameters": 0, "multiply_adds": 0}
-        )
-        count = layer.count_params() - sum(
-            math.prod(v.shape) for v in layer.non_trainable_variables
-        )
-        # The layers come in the order of the computation.
-        row["output"] = list(layer.output.shape[1:])
-        row["parameters"] += count
-        row["se_parameters"] += isinstance(layer, SqueezeExcite) * count
-        row["multiply_adds"] += layer_multiply_adds(layer)
-    return [{"part": part, **row} for part, row in rows.items()]

@@ -11,11 +11,14 @@ def configure(parser) -> None:
     parser.add_argument(
         "--weights", metavar="TAG", help="the graph of these weights"
     )
+    parser.add_argument(
+        "--layers", action="store_true", help="every layer, not every stage"
+    )
     parser.add_argument("--json", action="store_true", help="for a program")
 
 
 def run(args) -> int:
-    """Prints the facts and the table of parts."""
+    """Prints the facts and the table of stages or layers."""
     from keras_senet.analysis.summary import summarize
 
     result = summarize(args.name, args.weights)
@@ -26,14 +29,34 @@ def run(args) -> int:
     terminal.print(f"[bold]{result['title']}[/] ({result['name']})")
     for line in result["facts"]:
         terminal.print(f"  {line}", highlight=False)
-    output = table("part", "output", ">parameters", ">of SE", ">multiply-adds")
-    for row in result["parts"]:
-        output.add_row(
-            row["part"],
-            "x".join(map(str, row["output"])),
-            f"{row['parameters']:,}",
-            f"{row['se_parameters']:,}",
-            f"{row['multiply_adds'] / 1e6:,.1f} M",
-        )
-    terminal.print(output)
+    terminal.print(
+        _table(result["layers"], "name")
+        if args.layers
+        else _table(result["parts"], "stage")
+    )
     return 0
+
+
+def _table(rows, key):
+    """The counts; of the plain twin in brackets where it differs."""
+    output = table(
+        key, "output", ">parameters", ">of SE", ">multiply-adds", ">activations"
+    )
+    for row in rows:
+        output.add_row(
+            row[key],
+            "x".join(map(str, row["output"])),
+            _beside(row, "parameters"),
+            f"{row['se_parameters']:,}",
+            _beside(row, "multiply_adds"),
+            _beside(row, "activations"),
+        )
+    return output
+
+
+def _beside(row, column):
+    here = f"{row[column]:,}"
+    plain = row.get("plain")
+    if not plain or plain[column] == row[column]:
+        return here
+    return f"{here} ({plain[column]:,})"
