@@ -8,6 +8,7 @@ from keras_senet.commands import (
     convert,
     evaluate,
     export,
+    excitations,
     finetune,
     list_networks,
     predict,
@@ -25,6 +26,7 @@ COMMANDS = {
     "finetune": finetune,
     "evaluate": evaluate,
     "export": export,
+    "excitations": excitations,
     "convert": convert,
     "verify-weights": verify_weights,
 }

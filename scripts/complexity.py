@@ -111,7 +111,10 @@ def draw(rows, path):
         color = f"C{number}"
         for name in names:
             points = [
-                (row["multiply_adds"] / 1e9, float(row["published_top1_error"]))
+                (
+                    float(row["multiply_adds"]) / 1e9,
+                    float(row["published_top1_error"]),
+                )
                 for row in (there[name], twins[name])
                 if row["published_top1_error"]
             ]
@@ -122,12 +125,13 @@ def draw(rows, path):
             axes.annotate(
                 NETWORKS[twins[name]["network"]].title.split(" (")[0],
                 points[-1],
-                xytext=(5, -9),
+                xytext=(-6, -3),
+                ha="right",
                 textcoords="offset points",
                 fontsize=7,
             )
     axes.set_xscale("log")
-    axes.set_xlim(right=45)
+    axes.set_xlim(0.04, 40)
     axes.set_xticks(
         [0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"]
     )

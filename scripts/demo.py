@@ -22,7 +22,7 @@ import skimage
 from matplotlib.ticker import MaxNLocator
 
 import keras_senet
-from keras_senet.analysis import excitations
+from keras_senet.analysis import gates
 from keras_senet.data.images import center_crop, read_image
 
 # Public-domain and CC0 photos in scikit-image's package.
@@ -86,7 +86,7 @@ def main():
     for name, rows in zip(PHOTOS, predictions, strict=True):
         best = ", ".join(f"{label} {score:.0%}" for _, label, score in rows)
         print(f"  {name:20s} {best}")
-    draw(photos, predictions, excitations(model, images), args.out)
+    draw(photos, predictions, gates(model, images), args.out)
     print(f"wrote {args.out}")
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from keras_senet.architectures.table import NETWORKS
 
 
@@ -56,3 +58,15 @@ def small(name):
 def size_of(network):
     """An image size it accepts, small."""
     return max(network.min_size, 32)
+
+
+def pictures(rng, count, size):
+    """Fields of colour, coarse and fine, which networks tell apart."""
+    made = []
+    for number in range(count):
+        fields = 2 ** (1 + number % 4)
+        x = rng.uniform(0, 255, (fields, fields, 3))
+        side = -(-size // fields)
+        x = x.repeat(side, 0).repeat(side, 1)
+        made.append(x[:size, :size])
+    return np.array(made, "float32")

@@ -56,12 +56,18 @@ def test_outputs_are_those_of_tensorflow(backend, tmp_path, rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_layers_optimizer_and_classifier_pass_on_every_backend(backend):
+def test_layers_optimizer_classifier_and_analysis_pass_on_every_backend(
+    backend,
+):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: `./scripts/test --all` does")
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/layers"]
-        + ["tests/test_classifier.py", "tests/test_optimizers.py"],
+        + ["tests/test_classifier.py", "tests/test_optimizers.py"]
+        + [
+            f"tests/analysis/test_{part}.py"
+            for part in ("class_activation", "excitation", "removal")
+        ],
         env={**os.environ, "KERAS_BACKEND": backend},
         check=True,
     )

@@ -14,6 +14,8 @@ NEAR = 0.1
 # Gates whose mean differs by less than this (standard deviation over the
 # classes) count as the same for every class.
 CONSTANT = 0.02
+# Gates that vary less are the same for every image.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +159,29 @@ def role(found: Excitations) -> list[dict]:
         found: what `excitations` returned.
 
     Returns:
-        A dictionary per block: `"block"`, `"channels"`, `"mean"` (mean gate);
-        `"closed"` and `"open"` (parts of the gates within 0.1 of zero and of
-        one); `"constant"` (part of the channels whose mean gate has a standard
-        deviation over the classes below 0.02); `"correlation"` (Pearson's,
-        mean over all pairs of classes, of their mean gates over the channels)
-        and `"class_share"` (part of the gates' variance over images that is
-        between the classes: 0 if a gate tells nothing of the class). NaN where
-        there are less than two classes, or the gates don't vary.
+        A dictionary per block:
+        `"block"`, `"channels"`;
+        `"mean"`, the mean gate;
+        `"std"`, a gate's standard deviation over the images, mean over the
+        channels;
+        `"closed"` and `"open"`, the parts of the gates within 0.1 of zero and
+        of one;
+        `"constant"`, the part of the channels whose mean gates have a standard
+        deviation over the classes below 0.02;
+        `"correlation"`, Pearson's, of two classes' mean gates over the
+        channels, mean over all pairs;
+        `"class_share"`, the part of the gates' variance over images that is
+        between the classes: 0 if gates tell nothing of the class.
+        The last two are NaN for less than two classes, and the last where the
+        gates are the same for every image.
+
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> photos = 255 * np.random.rand(4, 32, 32, 3)
+    >>> rows = role(excitations(model, photos, [0, 0, 1, 1]))
+    >>> rows[-1]["block"], rows[-1]["channels"]
+    ('conv4_block3_se', 64)
 
     Reference:
         The paper's section 7.2: early blocks excite alike for all classes,
@@ -183,11 +200,16 @@ def role(found: Excitations) -> list[dict]:
                 "block": name,
                 "channels": len(mean),
                 "mean": float(mean.mean()),
+                "std": float(deviation.mean()),
                 "closed": float(found.closed[name].mean()),
                 "open": float(found.open[name].mean()),
                 "constant": float((means.std(0) < CONSTANT).mean()),
                 "correlation": _correlation(means),
-                "class_share": float(between / total) if total else np.nan,
+                "class_share": (
+                    float(between / total)
+                    if len(means) > 1 and deviation.max() > ROUNDING
+                    else np.nan
+                ),
             }
         )
     return rows

@@ -1,0 +1,203 @@
+"""A folder of tables and pictures: what the SE blocks of a network do."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from keras_senet.analysis.excitation import Excitations, excitations, role
+from keras_senet.analysis.figures import (
+    plot_depth,
+    plot_excitations,
+    plot_spread,
+)
+from keras_senet.analysis.removal import (
+    accuracy_without,
+    block_groups,
+    stage_groups,
+    suggest,
+)
+from keras_senet.architectures.card import DescribedModel
+from keras_senet.data.images import read_image
+from keras_senet.data.labelled import LabelledImages
+from keras_senet.evaluation.classes import find_outputs
+from keras_senet.inputs import prepare
+from keras_senet.open import card_of
+from keras_senet.plots import check_matplotlib
+
+MEAN, IDENTITY = "mean gates", "gates of one"
+
+
+def study(
+    model: DescribedModel,
+    images: LabelledImages,
+    out: str | Path,
+    classes: list[str] | None = None,
+    batch_size: int = 32,
+    track: Callable[[range, str], Iterable] = lambda steps, what: steps,
+) -> dict:
+    """Measures the SE blocks of a network and writes what was found.
+
+    Writes `gates.csv` (mean and standard deviation of every channel's gate for
+    some classes and for all images), `blocks.csv` (the role of every block, and
+    top-1 without it), `removal.csv` (top-1 without blocks, without stages and
+    without all that can go), and the pictures `gates.png`, `spread.png` and
+    `depth.png`. The images are read three times, a batch at a time.
+
+    Args:
+        model: a classifier of this package with SE blocks.
+        images: the images; they are cropped as the model's card says.
+        out: the folder, made if it is missing.
+        classes: names of the classes that are drawn and written, or `None` for
+            the first five. Defaults to `None`.
+        batch_size: images per step. Defaults to `32`.
+        track: function of the range of the steps and what they are for that
+            returns what is gone through, such as a progress bar. Defaults to
+            the range itself.
+
+    Returns:
+        Dictionary: `"blocks"` and `"removal"`, the rows of these files, and
+        `"suggested"`, the names of the blocks that can go.
+
+    Raises:
+        ImportError: without matplotlib.
+        ValueError: if the model is no classifier with SE blocks, the classes
+            don't fit it, or there is no such class.
+
+    Reference:
+        The paper's section 7.2.
+    """
+    check_matplotlib()
+    card = card_of(model)
+    places = find_outputs(
+        images.class_names,
+        card.class_names,
+        model.output_shape[-1],
+        images.name,
+    )
+    labels, out = places[images.labels], Path(out)
+    drawn = _drawn(images, places, classes)
+    alone, together = block_groups(model), stage_groups(model)
+    out.mkdir(parents=True, exist_ok=True)
+
+    def read(what):
+        return _batches(model, images, batch_size, track, what)
+
+    found = excitations(model, read("gates"), labels)
+    roles = role(found)
+    means = {name: found.overall(name)[0] for name in found.mean}
+    groups = {**alone, **{f"all of {k}": v for k, v in together.items()}}
+    removed = {
+        MEAN: accuracy_without(
+            model, read("removal, mean gates"), labels, groups, means
+        ),
+        IDENTITY: accuracy_without(
+            model, read("removal, gates of one"), labels, groups
+        ),
+    }
+    suggested = [x for x in suggest(removed[MEAN]) if x in alone]
+    if suggested:
+        removed[MEAN] += accuracy_without(
+            model,
+            read("removal, all that can go"),
+            labels,
+            {"all suggested": suggested},
+            means,
+        )[1:]
+    blocks = _beside(roles, removed)
+    rows = [
+        {"replaced_by": how, **row}
+        for how, some in removed.items()
+        for row in some
+    ]
+    _write(out / "gates.csv", _gate_rows(found, drawn))
+    _write(out / "blocks.csv", blocks)
+    _write(out / "removal.csv", rows)
+    plot_excitations(found, out / "gates.png", drawn)
+    plot_spread(found, out / "spread.png", dict(list(drawn.items())[:2]))
+    plot_depth(roles, removed, out / "depth.png")
+    return {"blocks": blocks, "removal": rows, "suggested": suggested}
+
+
+def _drawn(images, places, names):
+    """Output -> name of the classes that are drawn."""
+    there = [
+        name
+        for number, name in enumerate(images.class_names)
+        if (images.labels == number).any()
+    ]
+    for name in names or ():
+        if name not in there:
+            raise ValueError(
+                f"{images.name} has no image of a class {name!r}. It has: "
+                f"{', '.join(there[:10])}{', …' if len(there) > 10 else ''}."
+            )
+    return {
+        int(places[images.class_names.index(name)]): name
+        for name in names or there[:5]
+    }
+
+
+def _batches(model, images, size, track, what) -> Iterator[np.ndarray]:
+    for start in track(range(0, len(images), size), what):
+        numbers = range(start, min(start + size, len(images)))
+        yield np.stack([_prepared(images, number, model) for number in numbers])
+
+
+def _prepared(images, number, model):
+    image = images.read(number).numpy()
+    if isinstance(image, bytes):
+        image = read_image(io.BytesIO(image))
+    return prepare(image, model)
+
+
+def _beside(roles, removed):
+    """The role of every block and top-1 without it."""
+    rows = []
+    for one in roles:
+        row = dict(one)
+        for how, column in ((MEAN, "mean"), (IDENTITY, "identity")):
+            without = next(
+                x for x in removed[how] if x["removed"] == one["block"]
+            )
+            row["parameters"] = without["parameters"]
+            row["share"] = without["share"]
+            row[f"change_{column}"] = without["change"]
+        rows.append(row)
+    return rows
+
+
+def _gate_rows(found: Excitations, drawn):
+    for block, means in found.mean.items():
+        sets = {
+            name: (means[label], found.std[block][label])
+            for label, name in drawn.items()
+        }
+        for name, (mean, std) in {**sets, "all": found.overall(block)}.items():
+            for channel, pair in enumerate(zip(mean, std, strict=True)):
+                yield {
+                    "block": block,
+                    "class": name,
+                    "channel": channel,
+                    "mean": f"{pair[0]:.6f}",
+                    "std": f"{pair[1]:.6f}",
+                }
+
+
+def _write(path, rows):
+    rows = iter(rows)
+    first = next(rows)
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(first))
+        writer.writeheader()
+        for row in (first, *rows):
+            writer.writerow(
+                {
+                    key: round(value, 6) if isinstance(value, float) else value
+                    for key, value in row.items()
+                }
+            )
+    partial.replace(path)

@@ -1,0 +1,88 @@
+"""The folder that `keras-senet excitations` writes."""
+
+import csv
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from small import pictures
+
+import keras_senet
+from keras_senet.__main__ import main
+from keras_senet.analysis import gates
+from keras_senet.analysis.study import study
+from keras_senet.data.labelled import open_images
+
+FILES = ["blocks.csv", "depth.png", "gates.csv", "gates.png", "removal.csv"]
+FILES += ["spread.png"]
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_and_pictures(rng, tmp_path):
+    model = keras_senet.SEResNet20(weights="cifar10")
+    x = pictures(rng, 12, 32).astype("uint8")
+    # The names in another order than the outputs.
+    names = ["ship", "cat", "airplane"]
+    labels = np.arange(12) % 3
+    images = dataclasses.replace(
+        open_images((x, labels), "train"), class_names=names
+    )
+    result = study(model, images, tmp_path, ["cat", "ship"], batch_size=5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
+    every = gates(model, x)
+    for row in rows_of(tmp_path / "gates.csv"):
+        values = every[row["block"]][:, int(row["channel"])]
+        if row["class"] != "all":
+            values = values[labels == names.index(row["class"])]
+        assert float(row["mean"]) == pytest.approx(values.mean(), abs=2e-6)
+        assert float(row["std"]) == pytest.approx(values.std(), abs=2e-6)
+    none = rows_of(tmp_path / "removal.csv")[0]
+    outputs = model.predict_on_batch(x).argmax(-1)
+    right = [model.card.class_names[k] for k in outputs]
+    expected = np.mean(np.array(right) == np.array(names)[labels])
+    assert float(none["top1"]) == pytest.approx(expected, abs=1e-6)
+    assert [row["block"] for row in rows_of(tmp_path / "blocks.csv")] == list(
+        every
+    )
+    for name in result["suggested"]:
+        [row] = [row for row in result["blocks"] if row["block"] == name]
+        assert row["change_mean"] >= -0.001
+    for path in tmp_path.glob("*.png"):
+        assert np.asarray(Image.open(path)).std() > 5
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="one backend is enough"
+)
+def test_the_command(rng, tmp_path, capsys):
+    for number, x in enumerate(pictures(rng, 4, 40).astype("uint8")):
+        folder = tmp_path / "photos" / ("cat", "dog")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x).save(folder / f"{number}.png")
+    command = ["excitations", "--model", "se_resnet20", "--data"]
+    command += [f"folder:{tmp_path / 'photos'}", "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    output = capsys.readouterr().out
+    assert "conv4_block3_se" in output
+    assert "all of conv4 replaced by mean gates" in output
+    assert sorted(x.name for x in (tmp_path / "out").iterdir()) == FILES
+    assert main([*command, "--classes", "fish"]) == 2
+    assert "no image of a class 'fish'" in capsys.readouterr().err
+
+
+def test_summary_of_layers(capsys):
+    assert main(["summary", "se_resnet20", "--layers"]) == 0
+    assert "conv4_block3_se" in capsys.readouterr().out
+    assert main(["summary", "se_resnet20", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (
+        sum(row["activations"] for row in result["layers"])
+        == (result["activations"])
+    )
