@@ -60,13 +60,14 @@ def test_an_earlier_map_is_weighted_by_finite_differences(rng):
     before = keras.Model(model.input, middle)
     after = keras.Model(middle, model.layers[-1].input)
     kernel = as_numpy(model.layers[-1].kernel)
-    maps = before.predict_on_batch(x[None]).astype("float64")
+    maps = as_numpy(before(x[None], training=False))
     places = maps.shape[1] * maps.shape[2]
     moved = np.repeat(maps, 64, 0)
     weights = 0
     for sign in (1, -1):
         shifted = moved + sign * step * np.eye(64)[:, None, None]
-        features = after.predict_on_batch(shifted).astype("float64")
+        # `predict` would make float32 of it.
+        features = as_numpy(after(shifted, training=False))
         weights = weights + sign * features @ kernel[:, index]
     weights /= 2 * step * places
     expected = np.maximum(maps[0] @ weights, 0)

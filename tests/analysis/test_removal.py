@@ -81,7 +81,7 @@ def test_constants_stand_for_the_gates(model, photos, rng):
 def test_the_model_is_left_as_it_was(model, photos):
     before = model.predict_on_batch(photos)
     gated = gates(model, photos)
-    accuracy_without(model, photos, np.zeros(24, int), block_groups(model))
+    accuracy_without(model, photos, np.zeros(24, int), stage_groups(model))
     np.testing.assert_array_equal(model.predict_on_batch(photos), before)
     for name, values in gates(model, photos).items():
         np.testing.assert_array_equal(values, gated[name])
