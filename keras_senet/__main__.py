@@ -7,8 +7,8 @@ import sys
 from keras_senet.commands import (
     convert,
     evaluate,
-    export,
     excitations,
+    export,
     finetune,
     list_networks,
     predict,
