@@ -275,7 +275,7 @@ def test_many_threads_of_the_user_share_it(model, images):
     ("arguments", "words"),
     [
         ({"engine": "tflite"}, ["'tflite'", "'litert'", "'auto'"]),
-        ({"precision": "float16"}, ["'float16'", "'int8'"]),
+        ({"precision": "int4"}, ["'int4'", "'int8'"]),
         ({"threads": 0}, ["threads", "at least 1"]),
         ({"threads": True}, ["threads"]),
         ({"threads": 100_000}, ["threads", "100000", "at most 1024"]),
