@@ -72,7 +72,7 @@ ACTIVATIONS = {
     },
 }
 # Those that are kept inside of a layer, where they are fused with it.
-_INSIDE = ("linear", "relu", "softmax")
+_INSIDE = ("linear", "relu")
 _POOLS = {"avg": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D"}
 
 
@@ -110,8 +110,7 @@ def translate(model: keras.Model) -> tuple[dict, dict[str, np.ndarray]]:
     ('Conv2D', (3, 3, 3, 16))
     """
     model = functional(model)
-    for layer in model.operations:
-        _check(layer)
+    _check(model)
     inputs = keras.tree.flatten(model.inputs)
     steps, arrays = [], _arrays(model)
     values = {id(x): number for number, x in enumerate(inputs)}
@@ -121,16 +120,14 @@ def translate(model: keras.Model) -> tuple[dict, dict[str, np.ndarray]]:
         steps.append({**step, "inputs": inputs_of_step})
         return len(inputs) + len(steps) - 1
 
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            layer = node.operation
-            if isinstance(layer, layers.InputLayer):
-                continue
-            given = [values[id(x)] for x in node.input_tensors]
-            value = _steps(layer, add, given)
-            if _is_per_channel(layer):
-                arrays |= _normalization(layer, node.input_tensors[0].shape)
-            values[id(node.output_tensors[0])] = value
+    for layer, taken, given in _calls(model):
+        if layer is None:
+            values[id(given)] = values[id(taken[0])]
+            continue
+        numbers = [values[id(x)] for x in taken]
+        values[id(given)] = _steps(layer, add, numbers)
+        if _is_per_channel(layer):
+            arrays |= _normalization(layer, taken[0].shape)
     graph = {
         "inputs": [x.shape[1:] for x in inputs],
         "steps": steps,
@@ -152,10 +149,37 @@ def restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
     >>> graph, arrays = translate(model)
     >>> restore(model, arrays)
     """
-    for layer in functional(model).layers:
+    for layer in _layers(model):
         for name, variables in _variables(layer).items():
             for number, variable in enumerate(variables):
                 variable.assign(arrays[f"{name}/{number}"])
+
+
+def _calls(model):
+    """Yields what a graph calls, in order: layer, its inputs and its output.
+
+    A model inside of another is its layers; where one goes into the other a
+    tensor has two names, and the layer is `None`.
+    """
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            layer, taken = node.operation, node.input_tensors
+            if isinstance(layer, keras.Function):
+                for outer, inner in zip(taken, layer.inputs, strict=True):
+                    yield None, [outer], inner
+                yield from _calls(layer)
+                for inner, outer in zip(
+                    layer.outputs, node.output_tensors, strict=True
+                ):
+                    yield None, [inner], outer
+            elif not isinstance(layer, layers.InputLayer):
+                yield layer, taken, node.output_tensors[0]
+
+
+def _layers(model):
+    """The layers of a model and of those inside of it."""
+    found = model._flatten_layers(include_self=False)
+    return [layer for layer in found if not isinstance(layer, keras.Function)]
 
 
 def _arrays(model):
@@ -163,7 +187,7 @@ def _arrays(model):
         f"{name}/{number}": keras.ops.convert_to_numpy(variable).astype(
             "float32"
         )
-        for layer in model.layers
+        for layer in _layers(model)
         for name, variables in _variables(layer).items()
         for number, variable in enumerate(variables)
     }
@@ -182,23 +206,27 @@ def _variables(layer):
     }
 
 
-def _check(layer):
+def _check(model):
+    """Raises an error for a layer without a form in Keras 2."""
     known = (*SAME, *ACTIVATED, *_OTHERS)
-    if type(layer) not in (layers.InputLayer, *known):
-        names = sorted({kind.__name__ for kind in known})
-        raise TranslationError(
-            f"{layer.name} is a {type(layer).__name__}, which has no form in "
-            f"Keras 2. Allowed: {', '.join(names)}. Build the network from "
-            "these."
-        )
-    data_format = getattr(layer, "data_format", "channels_last")
-    padding = isinstance(layer, layers.ZeroPadding2D)
-    if data_format != "channels_last" and not padding:
-        raise TranslationError(
-            f"{layer.name} has data_format={data_format!r}, which Keras 2 does "
-            "not compute on a CPU. Build the network with data_format="
-            "'channels_last' and give it the same weights."
-        )
+    for layer, _, _ in _calls(model):
+        if layer is None:
+            continue
+        if type(layer) not in known:
+            names = sorted({kind.__name__ for kind in known})
+            raise TranslationError(
+                f"{layer.name} is a {type(layer).__name__}, which has no form "
+                f"in Keras 2. Allowed: {', '.join(names)}. Build the network "
+                "from these."
+            )
+        data_format = getattr(layer, "data_format", "channels_last")
+        padding = isinstance(layer, layers.ZeroPadding2D)
+        if data_format != "channels_last" and not padding:
+            raise TranslationError(
+                f"{layer.name} has data_format={data_format!r}, which Keras 2 "
+                "does not compute on a CPU. Build the network with "
+                "data_format='channels_last' and give it the same weights."
+            )
 
 
 def _steps(layer, add, inputs):
@@ -309,6 +337,10 @@ def _rescaling(layer, add, inputs):
     )
 
 
+def _softmax(layer, add, inputs):
+    return add("Activation", layer.name, *inputs, activation="softmax")
+
+
 def _is_per_channel(layer):
     return isinstance(layer, layers.Rescaling) and (
         np.ndim(layer.scale) > 0 or np.ndim(layer.offset) > 0
@@ -337,6 +369,7 @@ def _normalization(layer, shape):
 _OTHERS = {
     layers.Activation: _activation,
     layers.Rescaling: _rescaling,
+    layers.Softmax: _softmax,
     ChannelShuffle: _shuffle,
     SqueezeExcite: _squeeze_excite,
 }

@@ -22,7 +22,7 @@ for line in sys.stdin:
     folder = line.strip()
     graph = json.load(open(f"{folder}/graph.json"))
     arrays = dict(np.load(f"{folder}/arrays.npz"))
-    model = network.build(graph, arrays)
+    model, _ = network.build(graph, arrays)
     outputs = model.predict(np.load(f"{folder}/images.npy"), verbose=0)
     outputs = outputs if isinstance(outputs, list) else [outputs]
     np.savez(f"{folder}/outputs.npz", *outputs)
