@@ -16,7 +16,7 @@ import keras_senet
 from keras_senet import analysis, evaluation, preprocessing, training
 from keras_senet.analysis import cost
 from keras_senet.data import augmentation, labelled, pipeline
-from keras_senet.export import litert
+from keras_senet.export import legacy, litert, optimization
 from keras_senet.weights import store
 
 PUBLIC = [
@@ -52,6 +52,16 @@ PUBLIC = [
     store.trust,
     augmentation.rand_augment,
     litert.to_litert,
+    legacy.translate,
+    legacy.restore,
+    *(
+        pytest.param(thing, marks=pytest.mark.slow)
+        for thing in (
+            optimization.quantization_aware,
+            optimization.prune,
+            optimization.cluster,
+        )
+    ),
     pipeline.image_folder,
     labelled.open_images,
     evaluation.Evaluator,
@@ -71,6 +81,8 @@ NAMES = {
     **vars(store),
     **vars(augmentation),
     **vars(litert),
+    **vars(legacy),
+    **vars(optimization),
     **vars(pipeline),
     **vars(labelled),
     **vars(evaluation),
