@@ -11,6 +11,11 @@ from keras_senet.export.litert import (
     PRECISIONS as PRECISIONS,
     ConversionError as ConversionError,
 )
+from keras_senet.export.optimization import (
+    cluster as cluster,
+    prune as prune,
+    quantization_aware as quantization_aware,
+)
 from keras_senet.export.report import (
     AgreementError as AgreementError,
     Report as Report,
