@@ -387,7 +387,7 @@ def input_keras(case):
 
 def litert_step(content, case):
     """A file, one image at a time, all of it on XNNPACK."""
-    from keras_senet.export.runtime import interpreter_of, operators, runner
+    from keras_senet.litert.runtime import interpreter_of, operators, runner
 
     interpreter = interpreter_of(content, case["threads"])
     if operators(interpreter)[2] != 1:
@@ -399,7 +399,7 @@ def litert_step(content, case):
 
 def litert_keras_senet(case, precision="float32"):
     import_keras(case["threads"])
-    from keras_senet.export.litert import to_litert
+    from keras_senet.litert.conversion import to_litert
 
     model = our_network(case["model"], case["size"])
     random = np.random.default_rng(0)

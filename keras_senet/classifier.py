@@ -17,13 +17,13 @@ from keras_senet.engines import (
     LiteRTEngine,
     choose_engine,
 )
-from keras_senet.export.deployed import DeployedModel, open_tflite
-from keras_senet.export.litert import (
+from keras_senet.inputs import find_inputs, prepare
+from keras_senet.litert.conversion import (
     PRECISIONS,
     ConversionError,
     cached_litert,
 )
-from keras_senet.inputs import find_inputs, prepare
+from keras_senet.litert.deployed import DeployedModel, open_tflite
 from keras_senet.open import card_of, open_model
 from keras_senet.preprocessing import decode_predictions
 

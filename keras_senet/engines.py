@@ -12,7 +12,7 @@ import numpy as np
 from keras_senet._quiet import quietly
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.device import on_cpu
-from keras_senet.export.runtime import interpreter_of, runner
+from keras_senet.litert.runtime import interpreter_of, runner
 
 ENGINES = ("auto", "keras", "litert")
 # Images that the Keras graph takes at once.

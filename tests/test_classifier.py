@@ -103,7 +103,7 @@ def test_litert_runs_every_kind_of_layer(name, keywords):
 def test_grouped_convolutions_stay_one_operator():
     from ai_edge_litert.interpreter import Interpreter
 
-    from keras_senet.export.litert import to_litert
+    from keras_senet.litert.conversion import to_litert
 
     model = keras_senet.SEResNeXt50(weights=None, input_shape=(32, 32, 3))
     interpreter = Interpreter(model_content=to_litert(model), num_threads=1)
@@ -201,7 +201,7 @@ def test_a_list_of_files_is_asked_for(model):
 
 @on_tensorflow
 def test_int8_is_smaller_and_mostly_agrees(model):
-    from keras_senet.export.litert import to_litert
+    from keras_senet.litert.conversion import to_litert
 
     # Smooth pictures, which are closer to photos than noise is.
     random = np.random.default_rng(5)
@@ -227,7 +227,7 @@ def test_a_conversion_is_kept_and_found(model, images, home, monkeypatch):
     first = Classifier(model, engine="litert").scores(images)
     [file] = (home / "litert").iterdir()
     monkeypatch.setattr(
-        "keras_senet.export.litert.to_litert",
+        "keras_senet.litert.conversion.to_litert",
         lambda *_, **__: pytest.fail("converted again"),
     )
     again = Classifier(model, engine="litert").scores(images)

@@ -16,7 +16,8 @@ import keras_senet
 from keras_senet import analysis, evaluation, preprocessing, training
 from keras_senet.analysis import cost
 from keras_senet.data import augmentation, labelled, pipeline
-from keras_senet.export import legacy, litert, optimization
+from keras_senet.export import legacy, optimization
+from keras_senet.litert import conversion
 from keras_senet.weights import store
 
 PUBLIC = [
@@ -34,6 +35,9 @@ PUBLIC = [
     # One constructor stands for all: they share the text.
     keras_senet.SEResNet20,
     keras_senet.ResNet20,
+    keras_senet.export_tflite,
+    keras_senet.export.export,
+    evaluation.deployed.FileEvaluator,
     analysis.complexity,
     analysis.layer_costs,
     analysis.stage_costs,
@@ -51,7 +55,7 @@ PUBLIC = [
     preprocessing.wordnet_ids,
     store.trust,
     augmentation.rand_augment,
-    litert.to_litert,
+    conversion.to_litert,
     legacy.translate,
     legacy.restore,
     *(
@@ -80,9 +84,11 @@ NAMES = {
     **vars(analysis),
     **vars(store),
     **vars(augmentation),
-    **vars(litert),
+    **vars(conversion),
     **vars(legacy),
     **vars(optimization),
+    **vars(evaluation.deployed),
+    "export_tflite": keras_senet.export_tflite,
     **vars(pipeline),
     **vars(labelled),
     **vars(evaluation),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_senet.engines import KerasEngine, LiteRTEngine
-from keras_senet.export.litert import to_litert
+from keras_senet.litert.conversion import to_litert
 
 on_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",

@@ -7,10 +7,6 @@ also its main function.
 import sys
 import types
 
-from keras_senet.export.litert import (
-    PRECISIONS as PRECISIONS,
-    ConversionError as ConversionError,
-)
 from keras_senet.export.optimization import (
     cluster as cluster,
     prune as prune,
@@ -25,6 +21,10 @@ from keras_senet.export.runtimes import (
     export as export,
 )
 from keras_senet.export.tflite import export_tflite as export_tflite
+from keras_senet.litert.conversion import (
+    PRECISIONS as PRECISIONS,
+    ConversionError as ConversionError,
+)
 
 
 class _Callable(types.ModuleType):

@@ -15,7 +15,6 @@ from keras_senet.architectures.card import DescribedModel
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
 from keras_senet.export.legacy import restore, translate
-from keras_senet.export.metadata import add_metadata
 from keras_senet.export.pixels import taking_pixels
 from keras_senet.export.report import Report, measure
 from keras_senet.export.tflite import (
@@ -24,6 +23,7 @@ from keras_senet.export.tflite import (
     find_labels,
     write,
 )
+from keras_senet.litert.metadata import add_metadata
 
 # Activations that LiteRT computes in 8 bits, beside ReLU and its parts.
 INTEGER = ("linear", "sigmoid", "softmax", "tanh")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_senet._quiet import quietly
-from keras_senet.export import runtime
+from keras_senet.litert import runtime
 
 THREADS = (1, 2, 4)
 # Images that the model takes at once: little memory for large networks.

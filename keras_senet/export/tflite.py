@@ -13,12 +13,12 @@ import numpy as np
 from keras_senet._version import __version__
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.images import ImageError
-from keras_senet.export.litert import PRECISIONS, to_litert
-from keras_senet.export.metadata import add_metadata
 from keras_senet.export.pixels import taking_pixels
 from keras_senet.export.report import Report, measure, noise, write_files
 from keras_senet.inputs import find_inputs, prepare
 from keras_senet.layers import SqueezeExcite
+from keras_senet.litert.conversion import PRECISIONS, to_litert
+from keras_senet.litert.metadata import add_metadata
 
 logger = logging.getLogger("keras_senet")
 
@@ -82,8 +82,8 @@ def export_tflite(
 
     >>> model = keras_senet.SEResNet20(weights="cifar10")
     >>> report = export_tflite(model, "se_resnet20.tflite")
-    >>> report.precision, report.partitions
-    ('float32', 1)
+    >>> report.precision, report.images
+    ('float32', 8)
     """
     path = Path(path)
     _check(precision, calibration_data, float_gates, check)

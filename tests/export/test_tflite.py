@@ -15,8 +15,8 @@ import keras_senet
 from keras_senet.architectures.build import build
 from keras_senet.architectures.table import NETWORKS
 from keras_senet.export import AgreementError, ConversionError, export_tflite
-from keras_senet.export.litert import to_litert
 from keras_senet.export.pixels import taking_pixels
+from keras_senet.litert.conversion import to_litert
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_senet.export import litert
 from keras_senet.layers import SqueezeExcite
+from keras_senet.litert import conversion as litert
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",

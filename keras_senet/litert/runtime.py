@@ -1,6 +1,6 @@
 """Runs LiteRT files in Python.
 
-    python keras_senet/export/runtime.py FILE.tflite 1 2 4
+    python keras_senet/litert/runtime.py FILE.tflite 1 2 4
 
 prints how long an image takes on so many threads, and the memory that it needs.
 It imports nothing of the package, whose memory would hide that of the file.

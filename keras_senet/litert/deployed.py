@@ -6,8 +6,8 @@ from pathlib import Path
 
 from keras_senet._quiet import quietly
 from keras_senet.architectures.card import Card
-from keras_senet.export.metadata import CARD_FILE, LABELS_FILE, read_files
-from keras_senet.export.runtime import interpreter_of
+from keras_senet.litert.metadata import CARD_FILE, LABELS_FILE, read_files
+from keras_senet.litert.runtime import interpreter_of
 
 
 @dataclasses.dataclass(frozen=True)

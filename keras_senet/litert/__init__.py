@@ -1,0 +1,1 @@
+"""LiteRT files: converted, described, run."""
