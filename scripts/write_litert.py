@@ -8,7 +8,9 @@ calibrate 8 bits and train on. The dataset is looked for in KERAS_SENET_DATA.
 """
 
 import argparse
+import json
 import os
+import sys
 import tempfile
 import time
 import zlib
@@ -21,9 +23,15 @@ from marks import ROOT, markdown, put_between_marks, write_csv
 
 from keras_senet.data.labelled import open_images
 from keras_senet.evaluation import evaluate
-from keras_senet.export import export_tflite
+from keras_senet.export import (
+    cluster,
+    export_tflite,
+    prune,
+    quantization_aware,
+)
 from keras_senet.open import open_model
 
+COMMAND = " ".join(["python", "scripts/write_litert.py", *sys.argv[1:]])
 RESULT = ROOT / "results" / "litert.csv"
 DATA = "tfds:cifar10"
 # Images of the training split from which the ranges of 8 bits are read.
@@ -35,6 +43,12 @@ FORMS = {
     "int8": {"precision": "int8"},
     "int8, float gates": {"precision": "int8", "float_gates": True},
 }
+# Those that train; the images of the test split only say how good they became.
+TRAINED = {
+    "int8, trained for it": quantization_aware,
+    "50 % pruned": prune,
+    "16 values a kernel": cluster,
+}
 
 
 def pixels(count):
@@ -45,8 +59,9 @@ def pixels(count):
     return np.stack([images.read(int(number)).numpy() for number in chosen])
 
 
-def row(name, form, path, report, seconds):
+def row(name, form, path, seconds):
     """What is known of a file."""
+    report = json.loads(path.with_suffix(".json").read_text())
     result = evaluate(str(path), DATA, "test")
     content = path.read_bytes()
     return {
@@ -56,12 +71,13 @@ def row(name, form, path, report, seconds):
         "images": result.images,
         "bytes": len(content),
         "bytes_zipped": len(zlib.compress(content, 9)),
-        "milliseconds": f"{report.milliseconds[1]:.3f}",
+        "milliseconds": f"{report['milliseconds']['1']:.3f}",
         "seconds_to_make": f"{seconds:.0f}",
+        "command": COMMAND,
     }
 
 
-def rows_of(name, folder, calibration):
+def rows_of(name, path, calibration, options):
     """A row per form of a network; the first is Keras' own."""
     model = open_model(name)
     kept = evaluate(model, DATA, "test")
@@ -74,15 +90,23 @@ def rows_of(name, folder, calibration):
         "bytes_zipped": "",
         "milliseconds": "",
         "seconds_to_make": "",
+        "command": COMMAND,
     }
-    for form, options in FORMS.items():
-        path = folder / "network.tflite"
+    for form, form_options in FORMS.items():
         begin = time.perf_counter()
-        data = calibration if options["precision"] == "int8" else None
-        report = export_tflite(
-            model, path, calibration_data=data, images=calibration, **options
+        data = calibration if form_options["precision"] == "int8" else None
+        export_tflite(
+            model,
+            path,
+            calibration_data=data,
+            images=calibration,
+            **form_options,
         )
-        yield row(name, form, path, report, time.perf_counter() - begin)
+        yield row(name, form, path, time.perf_counter() - begin)
+    for form, train in TRAINED.items():
+        begin = time.perf_counter()
+        train(model, DATA, path, **options)
+        yield row(name, form, path, time.perf_counter() - begin)
 
 
 def main():
@@ -90,12 +114,23 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--models", nargs="+", default=["se_resnet20"])
-    models = parser.parse_args().models
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of what is trained (default: 3)"
+    )
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=50_000,
+        help="that it is trained on (default: %(default)s)",
+    )
+    args = parser.parse_args()
+    options = {"epochs": args.epochs, "images": args.images}
     calibration = pixels(CALIBRATION)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in models:
-            for found in rows_of(name, Path(folder), calibration):
+        path = Path(folder) / "network.tflite"
+        for name in args.models:
+            for found in rows_of(name, path, calibration, options):
                 rows.append(found)
                 print(" ".join(map(str, found.values())), flush=True)
     write_csv(RESULT, rows)
