@@ -131,6 +131,7 @@ def check_file_against_fake_quantisation(model, folder, rng):
     # Answers that differ from image to image by far more than a step.
     answers = np.log(model.predict(images.astype("float32"), verbose=0))
     answers -= answers.mean(1, keepdims=True)
+    answers -= answers.mean(0)
     kernel = model.get_layer("predictions").kernel
     kernel.assign(kernel * 2 / answers.std())
     write_request(folder, model, images, np.arange(32) % 5, work="quantize")
@@ -169,7 +170,11 @@ def check_file_against_fake_quantisation(model, folder, rng):
 def test_every_family_in_integers(name, tmp_path, rng):
     network = small(name)
     # Every layer rounds anew, and a random network makes more of that.
-    network = dataclasses.replace(network, depths=(1,) * len(network.depths))
+    network = dataclasses.replace(
+        network,
+        depths=(1,) * len(network.depths),
+        modules=network.modules[:4],
+    )
     size = max(size_of(network), 64)
     model = build(network, input_shape=(size, size, 3), classes=5)
     check_file_against_fake_quantisation(model, tmp_path, rng)
