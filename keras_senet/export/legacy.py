@@ -50,10 +50,12 @@ ACTIVATIONS = {
     "linear": (),
     "relu": (("ReLU", {}),),
     "relu6": (("ReLU", {"max_value": 6.0}),),
-    # Keras 2 has another one: 0.2 x + 0.5.
+    # Keras 2 has another one: 0.2 x + 0.5. In this form all but the last is
+    # fused with a convolution before it.
     "hard_sigmoid": (
-        ("Rescaling", {"scale": 1 / 6, "offset": 0.5}),
-        ("ReLU", {"max_value": 1.0}),
+        ("Rescaling", {"scale": 1.0, "offset": 3.0}),
+        ("ReLU", {"max_value": 6.0}),
+        ("Rescaling", {"scale": 1 / 6}),
     ),
     "silu": (("Activation", {"activation": "swish"}),),
     **{
@@ -268,8 +270,8 @@ def _activation_of(layer, function):
 
 
 def _activate(add, x, activation, prefix):
-    for kind, config in ACTIVATIONS[activation]:
-        x = add(kind, f"{prefix}_{activation}_{kind.lower()}", x, **config)
+    for number, (kind, config) in enumerate(ACTIVATIONS[activation], start=1):
+        x = add(kind, f"{prefix}_{activation}_{number}", x, **config)
     return x
 
 
