@@ -182,6 +182,11 @@ class Classifier:
         if not len(images):
             return np.zeros((0, self.model.output_shape[-1]), "float32")
         outputs = self._run(images)
+        if not np.isfinite(outputs).all():
+            raise ValueError(
+                f"The outputs of {self.model.name} are not finite. Its weights "
+                "are damaged, or its training diverged."
+            )
         if self._softmax:
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             outputs = outputs / outputs.sum(axis=1, keepdims=True)

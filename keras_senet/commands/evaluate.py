@@ -92,7 +92,13 @@ def run(args) -> int:
 
     if (args.model is None) == (args.tflite is None):
         raise ValueError("Give either --model or --tflite.")
-    args.model = args.model or [args.tflite]
+    if args.tflite is not None:
+        args.model = [args.tflite]
+        if not args.tflite.endswith(".tflite"):
+            raise ValueError(
+                f"--tflite is {args.tflite!r}. Allowed: a name that ends in "
+                ".tflite."
+            )
     check_backend()
     strategy = make_strategy(args.strategy)
     result = evaluate(

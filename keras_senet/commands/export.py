@@ -92,7 +92,7 @@ def run(args) -> int:
             "--precision, --calibrate, --labels and --float-gates are for "
             f"--format litert, and it is {args.format}. Leave them out."
         )
-    size = args.size and check_size(args.size)
+    size = None if args.size is None else check_size(args.size)
     model = open_model(args.model, args.weights, size)
     try:
         report = export(

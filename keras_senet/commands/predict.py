@@ -54,6 +54,13 @@ def run(args) -> int:
         raise ValueError(f"--top is {args.top}. Allowed: at least 1.")
     if args.model is not None and args.tflite is not None:
         raise ValueError("Give either --model or --tflite.")
+    model = "se_resnet20" if args.model is None else args.model
+    if args.tflite is not None:
+        model = args.tflite
+        if not model.endswith(".tflite"):
+            raise ValueError(
+                f"--tflite is {model!r}. Allowed: a name that ends in .tflite."
+            )
     from rich.progress import track
     from rich.text import Text
 
@@ -61,7 +68,7 @@ def run(args) -> int:
 
     paths = find_images(args.images)
     classifier = Classifier(
-        args.tflite or args.model or "se_resnet20",
+        model,
         args.weights,
         engine=args.engine,
         threads=args.threads,

@@ -16,7 +16,7 @@ from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
 from keras_senet.export.legacy import restore, translate
 from keras_senet.export.pixels import taking_pixels
-from keras_senet.export.report import Report, measure
+from keras_senet.export.report import Report, measure, outputs_of
 from keras_senet.export.tflite import (
     check_path,
     export_tflite,
@@ -102,7 +102,7 @@ def quantization_aware(
         format="litert",
         precision="int8",
         images_from="validation",
-        **measure(content, pixels, shown),
+        **measure(content, outputs_of(pixels, shown), shown, classifier=True),
     )
     write(path, content, pixels, labels, report)
     return report

@@ -9,6 +9,9 @@ from keras_senet.architectures.card import DescribedModel
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.data.pipeline import check_size
 
+# The layer that ends a classifier (architectures/build.py).
+PREDICTIONS = "predictions"
+
 
 def taking_pixels(
     model: DescribedModel, image_size: int | tuple[int, int] | None = None
@@ -22,7 +25,7 @@ def taking_pixels(
 
     Returns:
         A model of the same layers in float32, with normalisation inside, and a
-        softmax where a classifier gives logits.
+        softmax (of one class a sigmoid) where a classifier gives logits.
 
     Raises:
         ValueError: for a model that can't be made so.
@@ -55,9 +58,7 @@ def taking_pixels(
         model = _in_float32(model)
     channels = model.input_shape[-1]
     last = getattr(model.layers[-1], "activation", None)
-    gives_logits = (
-        len(model.output_shape) == 2 and last is keras.activations.linear
-    )
+    gives_logits = is_classifier(model) and last is keras.activations.linear
     if (
         model.input_shape[1:3] == size
         and card.include_preprocessing
@@ -71,12 +72,33 @@ def taking_pixels(
         x = normalization_layer(*pair, "channels_last", "float32")(x)
     x = functional(model)(x)
     if gives_logits:
-        x = keras.layers.Softmax(name="softmax")(x)
+        # Of one class alone a softmax would always be one.
+        kind = "softmax" if model.output_shape[-1] > 1 else "sigmoid"
+        x = keras.layers.Activation(kind, name=f"{PREDICTIONS}_{kind}")(x)
     made = DescribedModel(image, x, name=model.name)
     made.card = copy.deepcopy(card)
     made.card.include_preprocessing = True
-    made.card.input_size = size
+    if made.card.input_size != size:
+        # Accuracy was measured at another size.
+        made.card.input_size, made.card.measured = size, None
+        made.card.published = None
     return made
+
+
+def is_classifier(model: keras.Model) -> bool:
+    """Returns whether a model's outputs are scores of classes.
+
+    Args:
+        model: a model of this package's constructors, or what `taking_pixels`
+            made of it.
+
+    Returns:
+        A boolean.
+    """
+    last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    return len(model.output_shape) == 2 and last.name.startswith(PREDICTIONS)
 
 
 def _size(model, image_size):

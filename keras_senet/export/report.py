@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from keras_senet._quiet import quietly
 from keras_senet.litert import runtime
+from keras_senet.litert.conversion import ConversionError
 
 THREADS = (1, 2, 4)
 # Images that the model takes at once: little memory for large networks.
@@ -68,9 +70,14 @@ class Report:
             AgreementError: if they do, or the model is no classifier.
         """
         found = self.top1_agreement
-        if found is None or found < least:
+        if found is None:
             raise AgreementError(
-                f"File and model agree on the class of {found or 0:.2%} of "
+                "`check` is for classifiers of two classes or more, and this "
+                "model is none. Leave it out. Nothing was written."
+            )
+        if found < least:
+            raise AgreementError(
+                f"File and model agree on the class of {found:.2%} of "
                 f"{self.images} images ({self.images_from}), and {least:.2%} "
                 "was asked for. Calibrate on more images like those to come, "
                 "keep the gates in float32 (float_gates), or take precision="
@@ -108,61 +115,104 @@ class Report:
         return "\n".join(f"{key:18}{value}" for key, value in lines.items())
 
 
-def compare(
-    model: keras.Model,
-    run: Callable[[np.ndarray], np.ndarray],
-    images: np.ndarray,
-) -> dict:
-    """Compares a file's outputs with those of its model.
+def outputs_of(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Returns a model's outputs, once it is sure that they can be compared.
 
     Args:
         model: the model, which takes pixels.
-        run: function of an image that returns the file's outputs for it, of
-            shape `(1, *outputs)`.
         images: array `(images, height, width, channels)`.
 
     Returns:
-        Dictionary of `images`, `largest_difference`, `mean_difference` and
-        `top1_agreement`.
+        Array `(images, *outputs)`.
+
+    Raises:
+        ValueError: if they are not finite.
     """
-    largest, means, same = 0.0, [], []
+    rows = []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         # Always as many, for which nothing is compiled anew.
         filled = np.resize(batch, (BATCH, *batch.shape[1:]))
-        expected = model.predict_on_batch(filled.astype("float32"))
-        for image, wanted in zip(batch, expected, strict=False):
-            outputs = run(image)[0]
-            difference = np.abs(outputs - wanted)
-            largest = max(largest, float(difference.max()))
-            means.append(float(difference.mean()))
-            same.append(outputs.argmax() == wanted.argmax())
-    classifier = len(model.output_shape) == 2
+        found = model.predict_on_batch(filled.astype("float32"))
+        rows.append(found[: len(batch)])
+    outputs = np.concatenate(rows)
+    if not np.isfinite(outputs).all():
+        raise ValueError(
+            f"The outputs of {model.name} are not finite. Its weights are "
+            "damaged, or its training diverged; nothing was exported."
+        )
+    return outputs
+
+
+def compare(
+    expected: np.ndarray,
+    run: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    classifier: bool,
+) -> dict:
+    """Compares a file's outputs with those of its model.
+
+    Args:
+        expected: what `outputs_of` gave.
+        run: function of an image that returns the file's outputs for it, of
+            shape `(1, *outputs)`.
+        images: array `(images, height, width, channels)`.
+        classifier: whether the outputs are scores of classes.
+
+    Returns:
+        Dictionary of `images`, `largest_difference`, `mean_difference` and
+        `top1_agreement`.
+
+    Raises:
+        AgreementError: if the file's outputs are not finite.
+    """
+    outputs = np.concatenate([run(image) for image in images])
+    if not np.isfinite(outputs).all():
+        raise AgreementError(
+            "The file's outputs are not finite, and the model's are: it can't "
+            "be used. Take precision='float32'. Nothing was written."
+        )
+    difference = np.abs(outputs - expected)
+    agreement = None
+    if classifier and expected.shape[-1] > 1:
+        agreement = float(np.mean(outputs.argmax(1) == expected.argmax(1)))
     return {
         "images": len(images),
-        "largest_difference": largest,
-        "mean_difference": float(np.mean(means)),
-        "top1_agreement": float(np.mean(same)) if classifier else None,
+        "largest_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+        "top1_agreement": agreement,
     }
 
 
-def measure(content: bytes, model: keras.Model, images: np.ndarray) -> dict:
+def measure(
+    content: bytes, expected: np.ndarray, images: np.ndarray, classifier: bool
+) -> dict:
     """Compares a LiteRT file with its model, and times it.
 
     Args:
         content: the file's content.
-        model: the model, which takes pixels.
-        images: array `(images, height, width, channels)`.
+        expected: as for `compare`.
+        images: as for `compare`.
+        classifier: as for `compare`.
 
     Returns:
         Fields of a `Report`.
 
     Raises:
+        ConversionError: if XNNPACK refuses the file.
+        AgreementError: as `compare`.
         ImportError: without ai-edge-litert.
     """
     with quietly():
         interpreter = runtime.interpreter_of(content, 2)
     counts, delegated, partitions = runtime.operators(interpreter)
+    if not partitions:
+        raise ConversionError(
+            "XNNPACK refuses the file, and with it MediaPipe: some values in 8 "
+            "bits are constant, as of gates that calibration never saw move. "
+            "Calibrate on images like those to come, take float_gates=True or "
+            "precision='dynamic'. Nothing was written."
+        )
     with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
         file.write(content)
         file.flush()
@@ -179,7 +229,7 @@ def measure(content: bytes, model: keras.Model, images: np.ndarray) -> dict:
     timed = json.loads(process.stdout)
     return {
         "file_bytes": len(content),
-        **compare(model, runtime.runner(interpreter), images),
+        **compare(expected, runtime.runner(interpreter), images, classifier),
         "operators": counts,
         "delegated": delegated,
         "partitions": partitions,
@@ -214,7 +264,10 @@ def write_files(files: dict[Path, bytes | str]) -> None:
     Raises:
         OSError: if they can't be written.
     """
-    partial = {path: path.with_name(f"{path.name}.part") for path in files}
+    # Names that nobody else has, nor another export beside this one.
+    partial = {
+        path: path.with_name(f".{uuid.uuid4().hex}.part") for path in files
+    }
     try:
         for path, content in files.items():
             if isinstance(content, str):

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_senet._quiet import quietly
 from keras_senet.architectures.card import DescribedModel
-from keras_senet.export.pixels import taking_pixels
-from keras_senet.export.report import Report, compare, noise
+from keras_senet.export.pixels import is_classifier, taking_pixels
+from keras_senet.export.report import Report, compare, noise, outputs_of
 from keras_senet.export.tflite import check_path, collect, export_tflite
 
 
@@ -90,11 +90,10 @@ def export(
     shown, source = collect(images, model, "images"), "images"
     if shown is None:
         shown, source = noise(model), "noise"
+    expected = outputs_of(model, shown)
     with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         made = Path(folder) / path.name
         with quietly():
-            # Keras asks that a model was called before.
-            model(shown[:1].astype("float32"))
             keras_name = KERAS_NAMES.get(format, format)
             model.export(str(made), format=keras_name, verbose=False)
             outputs = run(made)
@@ -108,7 +107,12 @@ def export(
                 if file.is_file()
             ),
             images_from=source,
-            **compare(model, lambda image: outputs(image[None]), shown),
+            **compare(
+                expected,
+                lambda image: outputs(image[None]),
+                shown,
+                is_classifier(model),
+            ),
         )
         if check is not None:
             report.check(check)

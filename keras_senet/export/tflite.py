@@ -4,7 +4,9 @@ import dataclasses
 import importlib.metadata
 import json
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
+from numbers import Real
 from pathlib import Path
 
 import keras
@@ -13,8 +15,14 @@ import numpy as np
 from keras_senet._version import __version__
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.images import ImageError
-from keras_senet.export.pixels import taking_pixels
-from keras_senet.export.report import Report, measure, noise, write_files
+from keras_senet.export.pixels import is_classifier, taking_pixels
+from keras_senet.export.report import (
+    Report,
+    measure,
+    noise,
+    outputs_of,
+    write_files,
+)
 from keras_senet.inputs import find_inputs, prepare
 from keras_senet.layers import SqueezeExcite
 from keras_senet.litert.conversion import PRECISIONS, to_litert
@@ -24,6 +32,8 @@ logger = logging.getLogger("keras_senet")
 
 # Images from which the ranges of 8 bits are read: with fewer it warns.
 CALIBRATION = 100
+# What is written beside a file.
+BESIDE = (".json", ".labels.txt")
 
 
 def export_tflite(
@@ -102,27 +112,37 @@ def export_tflite(
             "hundred or more the answers are better.",
             len(calibration),
         )
+    expected = outputs_of(model, shown)
+    if calibration is not None and shown is not calibration:
+        # The converter ends the process where ranges are not finite.
+        outputs_of(model, calibration)
+    gates = _gates(model) if float_gates else ()
+    if float_gates and not gates:
+        raise ValueError(
+            f"`float_gates` is True, and {model.name} has no SE block. Leave "
+            "it out."
+        )
     content = to_litert(
         model,
         precision,
         None if calibration is None else calibration[:, None],
         pixels=precision == "int8",
-        float_layers=_gates(model) if float_gates else (),
+        float_layers=gates,
     )
     content = add_metadata(content, model.card.to_dict(), labels)
     report = Report(
         format="litert",
         precision=precision,
         images_from=source,
-        **measure(content, model, shown),
+        **measure(content, expected, shown, is_classifier(model)),
     )
     if check is not None:
         report.check(check)
-    write(path, content, model, labels, report)
+    write(path, content, model, labels, report, float_gates)
     return report
 
 
-def write(path, content, model, labels, report) -> None:
+def write(path, content, model, labels, report, float_gates=False) -> None:
     """Writes a LiteRT file and what goes with it.
 
     Args:
@@ -131,6 +151,7 @@ def write(path, content, model, labels, report) -> None:
         model: what it was made of.
         labels: names of the outputs, or `None`.
         report: its `Report`.
+        float_gates: as for `export_tflite`. Defaults to `False`.
     """
     card = model.card.to_dict()
     del card["class_names"]
@@ -141,19 +162,23 @@ def write(path, content, model, labels, report) -> None:
     facts = {
         "file": path.name,
         **dataclasses.asdict(report),
+        "float_gates": float_gates,
         "outputs": model.output_shape[-1],
         "model": card,
         "versions": {"keras_senet": __version__, **versions},
     }
     files = {
         path: content,
-        path.with_suffix(".json"): json.dumps(facts, indent=2) + "\n",
+        path.with_suffix(".json"): json.dumps(facts, indent=2, allow_nan=False)
+        + "\n",
     }
+    names = path.with_suffix(".labels.txt")
     if labels is not None:
-        files[path.with_suffix(".labels.txt")] = "".join(
-            f"{label}\n" for label in labels
-        )
+        files[names] = "".join(f"{label}\n" for label in labels)
     write_files(files)
+    if labels is None:
+        # Those of a file that was here before.
+        names.unlink(missing_ok=True)
 
 
 def check_path(path: Path, suffix: str) -> None:
@@ -167,29 +192,29 @@ def check_path(path: Path, suffix: str) -> None:
         ValueError: if it can't.
     """
     if path.suffix != suffix:
-        raise ValueError(
-            f"`path` is {str(path)!r}. Allowed: a name that ends in "
-            f"{suffix or 'nothing, of a folder'}."
-        )
+        allowed = f"a name that ends in {suffix}"
+        if not suffix:
+            allowed = "the name of a folder, without a dot"
+        raise ValueError(f"`path` is {str(path)!r}. Allowed: {allowed}.")
     if not path.absolute().parent.is_dir():
         raise ValueError(
             f"`path` is {str(path)!r}, and there is no such folder. Make it "
             "first."
         )
-    if path.is_dir():
-        raise ValueError(
-            f"`path` is {str(path)!r}, which is a folder. Remove it, or choose "
-            "another name."
-        )
+    for one in (path, *map(path.with_suffix, BESIDE)):
+        if one.is_dir():
+            raise ValueError(
+                f"`path` is {str(path)!r}, and {str(one)!r} is a folder. "
+                "Remove it, or choose another name."
+            )
     try:
-        with path.with_name(f"{path.name}.part").open("wb"):
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
         raise ValueError(
             f"`path` is {str(path)!r}, where nothing can be written "
             f"({error.strerror}). Choose another folder."
         ) from error
-    path.with_name(f"{path.name}.part").unlink()
 
 
 def find_labels(labels, model: DescribedModel) -> list[str] | None:
@@ -218,21 +243,43 @@ def find_labels(labels, model: DescribedModel) -> list[str] | None:
                 "a text file with one name a line, or a list of names."
             )
         source = f"{str(labels)!r} has"
-        labels = Path(labels).read_text().splitlines()
-    labels = [str(label).strip() for label in labels]
+        labels = _read_labels(Path(labels))
+    elif not isinstance(labels, Iterable):
+        raise ValueError(
+            f"`labels` is {labels!r}. Allowed: a list of names, or the path of "
+            "a text file with one a line."
+        )
+    labels = list(labels)
+    for number, label in enumerate(labels):
+        if not isinstance(label, str) or label.strip().splitlines() != [
+            label.strip()
+        ]:
+            raise ValueError(
+                f"{source} {label!r} as number {number}. Allowed: a text of "
+                "one line, and none that is empty."
+            )
+    labels = [label.strip() for label in labels]
     outputs = model.output_shape[-1]
     if len(model.output_shape) != 2 or len(labels) != outputs:
         raise ValueError(
             f"{source} {len(labels)} names, and the outputs of {model.name} "
             f"are {model.output_shape[1:]}. Give one name per output."
         )
-    if any("\n" in label or not label for label in labels):
-        bad = next(n for n, one in enumerate(labels) if "\n" in one or not one)
-        raise ValueError(
-            f"{source} {labels[bad]!r} as number {bad}. Allowed: a name in one "
-            "line, and none that is empty."
-        )
     return labels
+
+
+def _read_labels(path):
+    try:
+        # Some editors begin a text with a mark that is no part of it.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`labels` is {str(path)!r}, which is no text in UTF-8. Save it as "
+            "such."
+        ) from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
 
 
 def collect(images, model: DescribedModel, argument: str):
@@ -251,6 +298,11 @@ def collect(images, model: DescribedModel, argument: str):
     """
     if images is None:
         return None
+    if isinstance(images, (str, Path)) and not Path(images).exists():
+        raise ValueError(
+            f"`{argument}` is {str(images)!r}, and there is no such file or "
+            "folder."
+        )
     if hasattr(images, "element_spec"):
         images = _of_dataset(images, argument)
     found = []
@@ -265,6 +317,10 @@ def collect(images, model: DescribedModel, argument: str):
             "those to come."
         )
     found = np.stack(found)
+    if found.dtype.kind not in "uif":
+        raise ValueError(
+            f"`{argument}` is of {found.dtype}. Allowed: numbers in [0, 255]."
+        )
     if not np.isfinite(found).all():
         raise ValueError(f"`{argument}` has pixels that are not finite.")
     low, high = float(found.min()), float(found.max())
@@ -274,7 +330,7 @@ def collect(images, model: DescribedModel, argument: str):
             "pixels in [0, 255], since the file normalises them itself. Give "
             "images that are not normalised."
         )
-    if found.dtype.kind == "f" and high <= 1:
+    if 0 < high <= 1:
         raise ValueError(
             f"`{argument}` has values from {low:g} to {high:g}, which look "
             "like images divided by 255. Allowed: pixels in [0, 255], since "
@@ -285,14 +341,23 @@ def collect(images, model: DescribedModel, argument: str):
 
 def _of_dataset(data, argument):
     """The images of a dataset of tf.data, one by one or in batches."""
+    import tensorflow as tf
+
+    spec = data.element_spec
+    spec = spec[0] if isinstance(spec, tuple) else spec
+    if getattr(getattr(spec, "shape", None), "rank", None) not in (3, 4):
+        raise ValueError(
+            f"`{argument}` is a dataset of {data.element_spec}. Allowed: "
+            "images, or pairs (images, labels), one by one or in batches."
+        )
+    if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"`{argument}` is a dataset without an end. Give a few hundred of "
+            "its images: data.take(10) of batches."
+        )
     images = []
     for element in data:
         image = element[0] if isinstance(element, tuple) else element
-        if isinstance(image, dict) or image.shape.rank not in (3, 4):
-            raise ValueError(
-                f"`{argument}` is a dataset of {data.element_spec}. Allowed: "
-                "images, or pairs (images, labels), one by one or in batches."
-            )
         array = np.asarray(image)
         images.extend(array if array.ndim == 4 else [array])
     return images
@@ -336,7 +401,7 @@ def _check(precision, calibration_data, float_gates, check):
             "`float_gates` is for precision='int8' alone, and `precision` is "
             f"{precision!r}, whose gates compute in float32. Leave it out."
         )
-    if check is not None and not 0 <= check <= 1:
+    if check is not None and not (isinstance(check, Real) and 0 <= check <= 1):
         raise ValueError(
             f"`check` is {check!r}. Allowed: a number from 0 to 1, the part of "
             "the images that must agree, such as 0.99."

@@ -67,9 +67,15 @@ def open_tflite(path: str | Path) -> DeployedModel:
         raise ValueError(
             f"The LiteRT file {str(path)!r} can't be run: {error}"
         ) from error
-    card = Card.from_dict(json.loads(files[CARD_FILE]))
+    try:
+        card = Card.from_dict(json.loads(files[CARD_FILE]))
+        card.check()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"The LiteRT file {str(path)!r} has a damaged {CARD_FILE}: {error}"
+        ) from error
     if LABELS_FILE in files:
-        card.class_names = files[LABELS_FILE].splitlines()
+        card.class_names = files[LABELS_FILE].split("\n")[:-1]
     [taken] = interpreter.get_input_details()
     [given] = interpreter.get_output_details()
     return DeployedModel(

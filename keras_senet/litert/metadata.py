@@ -155,9 +155,9 @@ def _described(model, card, labels):
         if labels is not None
         else "features",
         "content": _content(FEATURE, "FeatureProperties"),
-        "stats": _table("Stats", max=[1.0], min=[0.0]),
     }
     if labels is not None:
+        given["stats"] = _table("Stats", max=[1.0], min=[0.0])
         given["associated_files"] = [
             _table(
                 "AssociatedFile",

@@ -339,12 +339,104 @@ def test_below_the_limit_nothing_is_written(model, pictures, tmp_path):
             model,
             tmp_path / "x.tflite",
             "int8",
-            # Of darkness alone the ranges are far from what comes.
-            calibration_data=np.zeros((100, 32, 32, 3), "uint8"),
+            calibration_data=pictures[:50],
             images=pictures,
             check=1.0,
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_what_xnnpack_refuses_is_not_written(model, tmp_path):
+    """MediaPipe can't open such files either."""
+    black = np.zeros((100, 32, 32, 3), "uint8")
+    with pytest.raises(ConversionError, match="XNNPACK"):
+        export_tflite(
+            model, tmp_path / "x.tflite", "int8", calibration_data=black
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_outputs_that_are_not_finite_are_no_agreement(
+    precision, pictures, tmp_path
+):
+    broken = keras_senet.SEResNet20(weights="cifar10")
+    kernel = broken.get_layer("predictions").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(ValueError, match="not finite"):
+        export_tflite(
+            broken,
+            tmp_path / "x.tflite",
+            precision,
+            calibration_data=pictures if precision == "int8" else None,
+            check=1.0,
+        )
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="not finite"):
+        keras_senet.Classifier(broken).predict(pictures[:2])
+
+
+def test_one_class_has_a_sigmoid(pictures, tmp_path):
+    model = keras_senet.SEResNet20(
+        weights=None, classes=1, classifier_activation=None
+    )
+    logits = model.predict_on_batch(pictures[:5].astype("float32"))
+    report = export_tflite(model, tmp_path / "x.tflite", labels=["cat"])
+    np.testing.assert_allclose(
+        outputs_of(tmp_path / "x.tflite", pictures[:5]),
+        1 / (1 + np.exp(-logits)),
+        atol=1e-5,
+    )
+    assert report.top1_agreement is None
+
+
+def test_features_are_no_classes(tmp_path):
+    model = keras_senet.SEResNet20(
+        weights="cifar10",
+        include_top=False,
+        pooling="avg",
+        input_shape=(32, 32, 3),
+    )
+    report = export_tflite(model, tmp_path / "x.tflite")
+    assert report.top1_agreement is None
+    with pytest.raises(AgreementError, match="classifiers"):
+        export_tflite(model, tmp_path / "x.tflite", check=0.5)
+
+
+def test_labels_of_a_file_with_a_mark_and_blank_lines(model, tmp_path):
+    names = [f"Straße {k}" for k in range(10)]
+    text = tmp_path / "names.txt"
+    text.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*names, "", ""]).encode())
+    export_tflite(model, tmp_path / "x.tflite", labels=text)
+    classifier = keras_senet.Classifier(tmp_path / "x.tflite")
+    assert classifier.card.class_names == names
+    text.write_bytes("Straße\n".encode("latin-1") * 10)
+    with pytest.raises(ValueError, match="UTF-8"):
+        export_tflite(model, tmp_path / "x.tflite", labels=text)
+
+
+def test_files_beside_are_left_alone_or_go(model, tmp_path):
+    (tmp_path / "x.tflite.part").write_text("mine")
+    export_tflite(model, tmp_path / "x.tflite")
+    assert (tmp_path / "x.labels.txt").exists()
+    unnamed = keras_senet.SEResNet20(weights=None, classes=3)
+    export_tflite(unnamed, tmp_path / "x.tflite")
+    # Those would be the names of other classes.
+    assert not (tmp_path / "x.labels.txt").exists()
+    assert (tmp_path / "x.tflite.part").read_text() == "mine"
+
+
+def test_datasets_of_images(model, pictures, tmp_path):
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((pictures, np.arange(200)))
+    path = tmp_path / "x.tflite"
+    single = export_tflite(model, path, images=data)
+    batches = export_tflite(model, path, images=data.batch(64))
+    assert single.images == batches.images == 200
+    for wrong in (data.repeat(), data.map(lambda x, y: {"image": x})):
+        with pytest.raises(ValueError, match="`images` is a dataset"):
+            export_tflite(model, path, images=wrong)
 
 
 ALL = np.zeros((100, 32, 32, 3), "uint8")
@@ -361,6 +453,21 @@ BAD = {
     ),
     "normalised": ({"images": ALL - 1.5}, "normalis"),
     "not finite": ({"images": ALL + np.nan}, "not finite"),
+    "ones": ({"images": ALL + np.uint8(1)}, "divided by 255"),
+    "texts": ({"images": np.full((1, 32, 32, 3), "a")}, "numbers"),
+    "no folder": ({"images": "nothere"}, "no such file"),
+    "no gates": (
+        {
+            "precision": "int8",
+            "float_gates": True,
+            "calibration_data": ALL[:1],
+            "model": "resnet20",
+        },
+        "no SE block",
+    ),
+    "two lines": ({"labels": ["a\u2028b"] * 10}, "one line"),
+    "no text": ({"labels": [None] * 10}, "one line"),
+    "labels of no kind": ({"labels": 5}, "a list of names"),
     "labels": ({"labels": ["cat", "dog"]}, "2 names"),
     "no label": ({"labels": [""] * 10}, "empty"),
     "labels' file": ({"labels": "none.txt"}, "no such file"),
@@ -375,6 +482,9 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_wrong_argument_is_named(case, model, tmp_path):
     arguments, message = BAD[case]
+    arguments = dict(arguments)
+    if "model" in arguments:
+        model = keras_senet.create_model(arguments.pop("model"), weights=None)
     with pytest.raises(ValueError, match=message):
         export_tflite(model, tmp_path / "x.tflite", **arguments)
     assert not list(tmp_path.iterdir())
