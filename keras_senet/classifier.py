@@ -181,12 +181,7 @@ class Classifier:
         images = self._checked(images)
         if not len(images):
             return np.zeros((0, self.model.output_shape[-1]), "float32")
-        outputs = self._run(images)
-        if not np.isfinite(outputs).all():
-            raise ValueError(
-                f"The outputs of {self.model.name} are not finite. Its weights "
-                "are damaged, or its training diverged."
-            )
+        outputs = self._finite(self._run(images))
         if self._softmax:
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             outputs = outputs / outputs.sum(axis=1, keepdims=True)
@@ -283,7 +278,10 @@ class Classifier:
                 "a hundred or more the answers are better.",
                 len(arrays),
             )
-        return [image[None] for image in self._checked(np.stack(arrays))]
+        arrays = self._checked(np.stack(arrays))
+        # The converter ends the process where ranges are not finite.
+        self._finite(KerasEngine(self.model)(arrays[:BATCH]))
+        return [image[None] for image in arrays]
 
     def _checked(self, images):
         images = np.asarray(images)
@@ -305,6 +303,14 @@ class Classifier:
                 "Allowed: numbers in [0, 255]."
             )
         return images
+
+    def _finite(self, outputs):
+        if not np.isfinite(outputs).all():
+            raise ValueError(
+                f"The outputs of {self.model.name} are not finite. Its weights "
+                "are damaged, or its training diverged."
+            )
+        return outputs
 
     def _named(self, scores, top):
         if self._untrained:
