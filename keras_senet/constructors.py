@@ -97,6 +97,8 @@ _KEYWORD_DOCS = {
     "pool": """`"ceil"` (as Caffe) or `"padded"` (as timm and torchvision),
         the border of the stem's max pool.""",
     "alpha": """number greater than 0, the multiplier of the widths.""",
+    "strides": """numbers 1 or 2, of the first convolution and of each stage.
+        For small images, such as 32 pixels, `(1, 1, 2, 2, 2, 1)`.""",
     "dropout": """rate before the classifier.""",
 }
 

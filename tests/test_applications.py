@@ -299,6 +299,33 @@ def test_stride_and_pool_are_variants():
     assert released.get_layer("pool1_pad").padding == ((0, 1), (0, 1))
 
 
+def test_strides_for_small_images(rng):
+    """A convolution of stride 1 is, at every other place, that of stride 2."""
+    options = {"weights": None, "alpha": 0.25, "input_shape": (32, 32, 3)}
+    usual = keras_senet.MobileNet(**options)
+    small = keras_senet.MobileNet(**options, strides=[1, 1, 2, 2, 2, 1])
+    small.set_weights(usual.get_weights())
+    x = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    first = [
+        call(keras.Model(m.input, m.get_layer("conv1_relu").output), x)
+        for m in (usual, small)
+    ]
+    # "same" pads after alone at stride 2, on both sides at stride 1.
+    np.testing.assert_allclose(first[0], first[1][:, 1::2, 1::2], atol=1e-5)
+    sides = [
+        small.get_layer(f"block{index}_pointwise_relu").output.shape[1]
+        for index in range(1, 14)
+    ]
+    assert sides == [32, 16, 16, 8, 8] + [4] * 8
+    maps = keras_senet.MobileNet(
+        **options, strides=(1, 1, 2, 2, 2, 1), features_only=True
+    ).output
+    assert {key: value.shape[1] for key, value in maps.items()} == {
+        "C2": 8,
+        "C3": 4,
+    }
+
+
 def test_convolutions_start_from_he_normal():
     model = keras_senet.SEResNeXt50(weights=None, include_top=False)
     for name in ("conv1_conv", "conv4_block2_2_conv", "conv5_block2_3_conv"):
@@ -328,6 +355,8 @@ def test_convolutions_start_from_he_normal():
         ("se_resnet20", {"dropout": 1}, ValueError, ["less than 1"]),
         ("se_resnet50", {"stride_on": 3}, ValueError, ["'1x1', '3x3'"]),
         ("se_mobilenet", {"alpha": 0}, ValueError, ["greater than 0"]),
+        ("se_mobilenet", {"strides": (2, 1)}, ValueError, ["6 numbers"]),
+        ("mobilenet", {"strides": (3, 1, 2, 2, 2, 2)}, ValueError, ["1 or 2"]),
         (
             "se_resnet50",
             {"input_shape": (31, 64, 3)},

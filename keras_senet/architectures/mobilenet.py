@@ -15,32 +15,33 @@ def mobilenet(blocks, x):
         Tensor, the last activation.
     """
     network = blocks.network
+    first, *strides = network.strides
     # "same" is Keras' own, which keras/applications/mobilenet.py uses here.
     x = _conv_norm_relu6(
         blocks,
         x,
         int(32 * network.alpha),
         3,
-        strides=2,
+        strides=first,
         padding="same",
         name="conv1",
     )
-    index = 0
-    for stage, depth, width in zip(
-        network.stages, network.depths, network.widths, strict=True
+    index, level = 0, first - 1
+    for stage, depth, width, stride in zip(
+        network.stages, network.depths, network.widths, strides, strict=True
     ):
+        level += stride - 1
         for position in range(depth):
             index += 1
-            halve = position == 0 and stage != network.stages[0]
             x = separable(
                 blocks,
                 x,
                 int(width * network.alpha),
-                strides=2 if halve else 1,
+                strides=stride if position == 0 else 1,
                 name=f"block{index}",
             )
             x = blocks.squeeze_excite(x, stage=stage, name=f"block{index}")
-        x = blocks.feature(x, stage)
+        x = blocks.feature(x, level)
     return x
 
 

@@ -64,6 +64,7 @@ class Network:
             shape changes.
         modules: rows of an Inception network.
         alpha: multiplier of the widths (MobileNet).
+        strides: of the first convolution and of each stage (MobileNet).
         head: `"pooled"` (global average) or `"fully_connected"` (two layers of
             4096), what comes before the classifier.
         dropout: rate before the classifier, and between fully connected
@@ -93,6 +94,7 @@ class Network:
     projection: str = "1x1"
     modules: tuple = ()
     alpha: float = 1.0
+    strides: tuple[int, ...] = (2, 1, 2, 2, 2, 2)
     head: str = "pooled"
     dropout: float = 0.0
     epsilon: float = 1e-5

@@ -41,7 +41,7 @@ def keywords(network: Network) -> tuple[str, ...]:
     if network.family == "resnet" and network.stem != "3x3":
         names += ["pool"]
     if network.family == "mobilenet":
-        names += ["alpha"]
+        names += ["alpha", "strides"]
     return (*names, "dropout")
 
 
@@ -117,6 +117,17 @@ def _check(network, key, value):
     elif key == "alpha":
         if not _positive(value, (int, float)):
             allowed = "a number greater than 0"
+    elif key == "strides":
+        count = len(network.stages) + 1
+        if not (
+            isinstance(value, (tuple, list))
+            and len(value) == count
+            and all(stride in (1, 2) for stride in value)
+        ):
+            allowed = (
+                f"{count} numbers that are 1 or 2, for the first convolution "
+                "and each stage"
+            )
     elif key == "dropout":
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not 0 <= value < 1:
