@@ -78,7 +78,8 @@ def restore(
         `RunState` and nothing without a checkpoint.
 
     Raises:
-        TrainingError: if all checkpoints are damaged, or workers found others.
+        TrainingError: if all checkpoints are damaged or of another version, or
+            workers found others.
     """
     found = checkpoints.find(folder / CHECKPOINTS)
     whole = None
@@ -94,7 +95,14 @@ def restore(
             "folder to begin anew."
         )
     arrays, facts = whole or ({}, {"run": {}, "callbacks": []})
-    state = RunState(**facts["run"])
+    try:
+        state = RunState(**facts["run"])
+    except (KeyError, TypeError):
+        raise TrainingError(
+            f"The checkpoints in {found[0].parent} are of another version of "
+            "keras_senet. Go on with that one, or remove the folder to begin "
+            "anew."
+        ) from None
     worker, workers = distribution.part_of(strategy)
     mine = np.eye(workers)[worker] * state.step
     theirs = distribution.sum_over_workers(strategy, mine)
