@@ -23,7 +23,7 @@ from nbclient.exceptions import CellExecutionError as CellExecutionError
 FOLDER = ROOT / "notebooks"
 # The extra of the package that a notebook needs, where `demo` (pictures and
 # photos) is not enough.
-EXTRAS = {"04_tflite_android": "demo,litert"}
+EXTRAS = {"04_tflite_android": "demo,litert,mediapipe"}
 # It installs nothing where the package is there, as in the tests. The variable
 # keeps TensorFlow's notes about the machine away.
 INSTALL = """\
@@ -104,11 +104,10 @@ def write(source: Path) -> Path:
         timeout=600,
         record_timing=False,
         resources={"metadata": {"path": source.parent}},
+        # Without what libraries in C++ say of the machine when they are loaded;
+        # warnings of Python are kept.
+        extra_arguments=["--IPKernelApp.capture_fd_output=False"],
     ).execute()
-    # What TensorFlow's libraries say of the machine when they are loaded, some
-    # of it before they read how much they should.
-    install = notebook.cells[1]
-    install.outputs = [x for x in install.outputs if x.get("name") != "stderr"]
     path = source.with_suffix(".ipynb")
     partial = source.with_suffix(".partial")
     nbformat.write(notebook, partial)

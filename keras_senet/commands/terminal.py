@@ -18,7 +18,8 @@ def console(stderr: bool = False):
     from rich.console import Console
 
     found = Console(stderr=stderr)
-    if not found.is_terminal:
+    # Not `is_terminal`, which FORCE_COLOR decides, as a notebook sets it.
+    if not found.file.isatty():
         # Into a file or a pipe: lines are not folded at 80 columns.
         found = Console(stderr=stderr, width=500)
     return found

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def to_litert(
 
 @contextlib.contextmanager
 def _without_warnings():
-    """Keeps Python's warnings of the converter, such as of its old arguments.
+    """Keeps the converter's warnings, such as of statistics it doesn't need.
 
     In a notebook these don't go through the standard error of the process.
     """
@@ -110,7 +111,9 @@ def _without_warnings():
     before = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.set_verbosity(before)
 

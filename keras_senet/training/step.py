@@ -170,12 +170,13 @@ class Steps:
                 else [a + b for a, b in zip(sums, gradients, strict=True)]
             )
             metrics += _counts(loss, outputs, labels[rows])
-        # One exchange for the gradients and for what is reported.
+        # One exchange for the gradients and for what is reported, as one type.
+        row = tf.cast(tf.concat([metrics, [stop]], 0), sums[0].dtype)
         *gradients, row = context.all_reduce(
-            tf.distribute.ReduceOp.SUM, [*sums, tf.concat([metrics, [stop]], 0)]
+            tf.distribute.ReduceOp.SUM, [*sums, row]
         )
         self._update(variables, gradients, rate, step)
-        return row
+        return tf.cast(row, tf.float32)
 
     def _update(self, variables, gradients, rate, step):
         import tensorflow as tf

@@ -33,6 +33,8 @@ history = train(
         learning_rate=0.01,
         strategy="mirrored" if sys.argv[3] == "2" else "one",
         synchronized=synchronized,
+        # Else rounding grows with every step.
+        precision="float64",
     )
 )
 model = history.model

@@ -159,4 +159,4 @@ def test_two_devices(tmp_path, kind):
         (line,) = re.findall("^losses (.*)$", output, re.MULTILINE)
         losses[count] = [float(word) for word in line.split()]
     difference = np.abs(np.subtract(losses["1"], losses["2"])).max()
-    assert (difference < 1e-4) == (kind == "synchronized")
+    assert (difference < 1e-6) == (kind == "synchronized")
