@@ -17,10 +17,10 @@ import zipfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import mediapipe
 import numpy as np
 import skimage
 from IPython.display import Markdown
+from mediapipe import Image as MediaPipeImage, ImageFormat
 from mediapipe.tasks.python import BaseOptions, vision
 from PIL import Image
 
@@ -195,8 +195,8 @@ def with_mediapipe(images):
     best = []
     with vision.ImageClassifier.create_from_options(options) as classifier:
         for pixels in images:
-            image = mediapipe.Image(
-                image_format=mediapipe.ImageFormat.SRGB,
+            image = MediaPipeImage(
+                image_format=ImageFormat.SRGB,
                 data=np.ascontiguousarray(pixels),
             )
             [head] = classifier.classify(image).classifications

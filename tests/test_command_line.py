@@ -12,6 +12,7 @@ from PIL import Image
 
 import keras_senet
 from keras_senet.__main__ import main
+from keras_senet.commands.terminal import console
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +280,10 @@ def test_standard_error_may_be_closed(photos):
     )
     assert done.returncode == 1
     assert len(json.loads(done.stdout)) == 2
+
+
+def test_lines_in_a_pipe_are_not_folded(monkeypatch, capfd):
+    """Not where colours are asked for either, as notebooks do."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console().print("word " * 50)
+    assert capfd.readouterr().out.count("\n") == 1

@@ -120,3 +120,11 @@ def test_the_cache_keeps_what_was_used_last(folder, monkeypatch):
         use(number)
     contents = {file.read_bytes()[:2] for file in folder.iterdir()}
     assert contents == {b"n0", b"n2", b"n3"}
+
+
+def test_the_converter_warns_of_nothing(recwarn):
+    """It says of every file with bytes as inputs that it lacks statistics."""
+    images = np.zeros((2, 1, 6, 6, 8), "float32")
+    model = network(keras.layers.Conv2D(4, 3))
+    litert.to_litert(model, "int8", images, pixels=True)
+    assert not recwarn.list
