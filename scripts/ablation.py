@@ -7,7 +7,8 @@
 
 Every row of the study and its seeds are trained under one recipe, in memory,
 on any backend of Keras. Each run leaves a file in OUT/runs; a second call
-trains what is left. Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
+trains what is left, and studies share the rows that are the same network.
+Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
 
 An .npz file has the arrays train_images, train_labels, test_images and
 test_labels, which needs no TensorFlow; --save-data FILE writes one of --data.
@@ -186,6 +187,19 @@ def build(model, row, shape, classes):
     )
 
 
+def describe(model, row):
+    """What a row changes of the network, in words that files may be called."""
+    if row.options is None:
+        return "plain"
+    se = keras_senet.find_network(model).se
+    changed = [
+        f"{key}={value}".translate({ord(sign): None for sign in "(), "})
+        for key, value in row.options.items()
+        if getattr(se, key) != value
+    ]
+    return "-".join(changed) or "se"
+
+
 def train(args, row, seed, data):
     """Trains one row with one seed, and returns what is known of it."""
     keras.utils.clear_session()
@@ -241,8 +255,6 @@ def train(args, row, seed, data):
         data["test_images"], one_hot[data["test_labels"]], BATCH, verbose=0
     )
     return {
-        "study": args.study,
-        "row": row.label,
         "model": args.model,
         "seed": seed,
         "epochs": args.epochs,
@@ -252,7 +264,6 @@ def train(args, row, seed, data):
         "train_loss": round(history.history["loss"][-1], 5),
         "parameters": network.count_params(),
         "images": len(data["test_labels"]),
-        "paper_top1_error": row.paper,
         "seconds_per_epoch": round(seconds / args.epochs, 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
@@ -362,20 +373,29 @@ def main():
     runs = args.out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
+    source = Path(args.data.split(":")[-1]).stem
     for row in STUDIES[args.study]:
         if args.rows and row.label not in args.rows:
             continue
         for seed in range(args.seeds):
-            what = (args.model, args.study, row.label, args.schedule)
+            network = describe(args.model, row)
+            what = (source, args.model, network, args.schedule)
             name = "-".join([*what, str(args.epochs), str(seed)])
-            path = runs / f"{name.replace(' ', '_')}.json"
+            path = runs / f"{name}.json"
             if not path.exists():
                 print(f"{args.study}, {row.label}, seed {seed}", flush=True)
                 result = train(args, row, seed, data)
                 partial = path.with_suffix(".partial")
                 partial.write_text(json.dumps(result, indent=2) + "\n")
                 partial.replace(path)
-            rows.append(json.loads(path.read_text()))
+            rows.append(
+                {
+                    "study": args.study,
+                    "row": row.label,
+                    **json.loads(path.read_text()),
+                    "paper_top1_error": row.paper,
+                }
+            )
     write(args, rows)
 
 
