@@ -204,6 +204,7 @@ def train(args, row, seed, data):
     """Trains one row with one seed, and returns what is known of it."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(args.precision)
     images, labels = data["train_images"], data["train_labels"]
     shape = images.shape[1:]
     network = build(args.model, row, shape, int(labels.max()) + 1)
@@ -259,6 +260,7 @@ def train(args, row, seed, data):
         "seed": seed,
         "epochs": args.epochs,
         "schedule": args.schedule,
+        "precision": args.precision,
         "top1_error": round(100 * (1 - top1), 3),
         "loss": round(loss, 5),
         "train_loss": round(history.history["loss"][-1], 5),
@@ -349,6 +351,11 @@ def main():
         "--schedule", default="cosine", choices=("cosine", "plateau")
     )
     parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    parser.add_argument(
         "--rows", nargs="+", help="some rows of the study (default: all)"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
@@ -379,8 +386,9 @@ def main():
             continue
         for seed in range(args.seeds):
             network = describe(args.model, row)
-            what = (source, args.model, network, args.schedule)
-            name = "-".join([*what, str(args.epochs), str(seed)])
+            what = (source, args.model, network, args.precision)
+            recipe = (args.schedule, str(args.epochs), str(seed))
+            name = "-".join([*what, *recipe])
             path = runs / f"{name}.json"
             if not path.exists():
                 print(f"{args.study}, {row.label}, seed {seed}", flush=True)

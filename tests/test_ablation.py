@@ -74,7 +74,8 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
     command = [sys.executable, SCRIPT, "--study", "squeeze", "--epochs", "3"]
     command += ["--data", tmp_path / "data.npz", "--out", tmp_path / "out"]
     subprocess.run([*command, "--seeds", "1", "--rows", "max"], check=True)
-    first = tmp_path / "out/runs/data-se_resnet20-squeeze=max-cosine-3-0.json"
+    name = "data-se_resnet20-squeeze=max-float32-cosine-3-0.json"
+    first = tmp_path / "out/runs" / name
     written = first.stat().st_mtime_ns
     subprocess.run([*command, "--seeds", "1"], check=True)
     assert first.stat().st_mtime_ns == written
