@@ -69,7 +69,7 @@ def to_litert(
         )
     import tensorflow as tf
 
-    with quietly(show=False):
+    with quietly(show=False), _without_warnings():
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [_frozen(model)]
         )
@@ -96,6 +96,23 @@ def to_litert(
             raise ConversionError(
                 f"LiteRT can't convert {model.name}: {_reason(str(error))}"
             ) from None
+
+
+@contextlib.contextmanager
+def _without_warnings():
+    """Keeps Python's warnings of the converter, such as of its old arguments.
+
+    In a notebook these don't go through the standard error of the process.
+    """
+    # Here, since it takes its logger from whoever makes it first.
+    from absl import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _frozen(model):

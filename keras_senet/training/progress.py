@@ -78,7 +78,8 @@ class Progress(keras.callbacks.Callback):
                     f"{logs[f'{name}top5']:.2%}"
                 )
         words.append(f"{logs['seconds']:.0f} s")
-        self._console.print("  ".join(words))
+        # Without rich's colours for numbers, such as the 1 of top-1.
+        self._console.print("  ".join(words), highlight=False)
 
     def close(self):
         """Takes the bar away."""
