@@ -142,8 +142,8 @@ plt.show()
 # %% [markdown]
 # Animals and vehicles are no textures, and yet what was learnt from them
 # serves. Thirty photos are enough to tell new classes apart, but not to learn
-# what edges and spots are. This is one run each, on an easy task; with more
-# photos and epochs the difference gets smaller.
+# what edges and spots are. This is one run each, on an easy task; more photos
+# and epochs should make the difference smaller.
 #
 # ## In plain Keras
 #

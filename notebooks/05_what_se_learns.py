@@ -161,8 +161,8 @@ Image(out / "depth.png", width=640)
 #
 # On CIFAR-10's test images it is the same block that tells classes apart, and
 # the last that can go. That the early blocks treat all alike is clearer there
-# (a correlation of 0.94 to 0.998): five photos differ in colour and light more
-# than the means of ten classes do.
+# (a correlation of 0.94 to 0.998 in most of them), presumably since five photos
+# differ in colour and light more than the means of ten classes do.
 #
 # By stages, and together what `suggest` says can go (at a loss of one point at
 # most, when each is removed alone):

@@ -7,7 +7,8 @@
 
 Every row of the study and its seeds are trained under one recipe, in memory,
 on any backend of Keras. Each run leaves a file in OUT/runs; a second call
-trains what is left. Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
+trains what is left, and studies share the rows that are the same network.
+Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
 
 An .npz file has the arrays train_images, train_labels, test_images and
 test_labels, which needs no TensorFlow; --save-data FILE writes one of --data.
@@ -186,10 +187,24 @@ def build(model, row, shape, classes):
     )
 
 
+def describe(model, row):
+    """What a row changes of the network, in words that files may be called."""
+    if row.options is None:
+        return "plain"
+    se = keras_senet.find_network(model).se
+    changed = [
+        f"{key}={value}".translate({ord(sign): None for sign in "(), "})
+        for key, value in row.options.items()
+        if getattr(se, key) != value
+    ]
+    return "-".join(changed) or "se"
+
+
 def train(args, row, seed, data):
     """Trains one row with one seed, and returns what is known of it."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(args.precision)
     images, labels = data["train_images"], data["train_labels"]
     shape = images.shape[1:]
     network = build(args.model, row, shape, int(labels.max()) + 1)
@@ -241,18 +256,16 @@ def train(args, row, seed, data):
         data["test_images"], one_hot[data["test_labels"]], BATCH, verbose=0
     )
     return {
-        "study": args.study,
-        "row": row.label,
         "model": args.model,
         "seed": seed,
         "epochs": args.epochs,
         "schedule": args.schedule,
+        "precision": args.precision,
         "top1_error": round(100 * (1 - top1), 3),
         "loss": round(loss, 5),
         "train_loss": round(history.history["loss"][-1], 5),
         "parameters": network.count_params(),
         "images": len(data["test_labels"]),
-        "paper_top1_error": row.paper,
         "seconds_per_epoch": round(seconds / args.epochs, 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
@@ -338,6 +351,11 @@ def main():
         "--schedule", default="cosine", choices=("cosine", "plateau")
     )
     parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    parser.add_argument(
         "--rows", nargs="+", help="some rows of the study (default: all)"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
@@ -362,20 +380,30 @@ def main():
     runs = args.out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     rows = []
+    source = Path(args.data.split(":")[-1]).stem
     for row in STUDIES[args.study]:
         if args.rows and row.label not in args.rows:
             continue
         for seed in range(args.seeds):
-            what = (args.model, args.study, row.label, args.schedule)
-            name = "-".join([*what, str(args.epochs), str(seed)])
-            path = runs / f"{name.replace(' ', '_')}.json"
+            network = describe(args.model, row)
+            what = (source, args.model, network, args.precision)
+            recipe = (args.schedule, str(args.epochs), str(seed))
+            name = "-".join([*what, *recipe])
+            path = runs / f"{name}.json"
             if not path.exists():
                 print(f"{args.study}, {row.label}, seed {seed}", flush=True)
                 result = train(args, row, seed, data)
                 partial = path.with_suffix(".partial")
                 partial.write_text(json.dumps(result, indent=2) + "\n")
                 partial.replace(path)
-            rows.append(json.loads(path.read_text()))
+            rows.append(
+                {
+                    "study": args.study,
+                    "row": row.label,
+                    **json.loads(path.read_text()),
+                    "paper_top1_error": row.paper,
+                }
+            )
     write(args, rows)
 
 

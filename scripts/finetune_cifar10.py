@@ -6,11 +6,13 @@
 Takes some photos of some classes of CIFAR-10's test split, which the shipped
 weights were not trained on, and trains on them twice with the same config: from
 the shipped weights (their classifier starts anew), and from nothing. Other
-photos of the test split are for validation. Run again it goes on.
+photos of the test split are for validation. Run again it goes on. The table is
+in docs/finetune.md too.
 """
 
 import argparse
 import os
+import statistics
 from pathlib import Path
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -18,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from marks import ROOT, write_csv
+from marks import ROOT, markdown, put_between_marks, write_csv
 
 from keras_senet.data.records import from_tfds
 from keras_senet.training import finetune
@@ -43,6 +45,24 @@ def choose(classes, photos, seed):
         )
         for part, pairs in parts.items()
     }
+
+
+def write_table(rows):
+    """Mean and spread over the seeds, into docs/finetune.md."""
+    lines = []
+    for weights in dict.fromkeys(row["weights"] for row in rows):
+        scores = [100 * r["top1"] for r in rows if r["weights"] == weights]
+        lines.append(
+            [
+                weights,
+                f"{statistics.mean(scores):.1f}",
+                f"{min(scores):.1f} to {max(scores):.1f}",
+                len(scores),
+            ]
+        )
+    header = ["weights", "top-1 (%)", "lowest to highest", "runs"]
+    page = ROOT / "docs" / "finetune.md"
+    put_between_marks(page, "finetune", markdown(header, lines))
 
 
 def main():
@@ -89,6 +109,7 @@ def main():
             )
             print(f"{weights}, seed {seed}: {rows[-1]['top1']:.2%}", flush=True)
     write_csv(RESULT, rows)
+    write_table(rows)
 
 
 if __name__ == "__main__":

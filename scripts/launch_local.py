@@ -15,7 +15,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+# Seconds in which workers notice a lost one, and save what they have.
+PATIENCE = 90
 
 
 def free_ports(count):
@@ -41,7 +45,23 @@ def start(number, addresses, arguments, log):
         },
         stdout=log,
         stderr=log,
+        # Ctrl-C reaches them once, by `forward`; twice would be at once.
+        process_group=0,
     )
+
+
+def wait(workers):
+    """Their statuses; those that a lost one leaves waiting are ended."""
+    deadline = None
+    while any(worker.poll() is None for worker in workers):
+        time.sleep(0.1)
+        lost = any(worker.returncode for worker in workers)
+        if deadline is None and lost:
+            deadline = time.monotonic() + PATIENCE
+        if lost and time.monotonic() > deadline:
+            for worker in workers:
+                worker.kill()
+    return [worker.returncode for worker in workers]
 
 
 def main():
@@ -75,7 +95,7 @@ def main():
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
-    statuses = [worker.wait() for worker in workers]
+    statuses = wait(workers)
     for number, status in enumerate(statuses):
         if status:
             print(f"worker {number} ended with status {status}", end="")

@@ -18,7 +18,6 @@ import jupytext
 import nbformat
 from marks import ROOT
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError as CellExecutionError
 
 FOLDER = ROOT / "notebooks"
 # The extra of the package that a notebook needs, where `demo` (pictures and

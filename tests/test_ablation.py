@@ -50,6 +50,16 @@ def test_the_rows_of_a_study_are_different_networks(study):
     assert len(set(records)) == len(records)
 
 
+def test_rows_of_two_studies_that_are_one_network_have_one_name():
+    names = {
+        study: [ablation.describe("se_resnet20", row) for row in rows]
+        for study, rows in ablation.STUDIES.items()
+    }
+    assert names["placement"][:3] == ["plain", "se", "placement=pre"]
+    assert names["reduction"][4] == names["excitation"][2] == "se"
+    assert names["stages"][1] == "se_stages=2"
+
+
 @pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
     arrays = {
@@ -64,7 +74,8 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
     command = [sys.executable, SCRIPT, "--study", "squeeze", "--epochs", "3"]
     command += ["--data", tmp_path / "data.npz", "--out", tmp_path / "out"]
     subprocess.run([*command, "--seeds", "1", "--rows", "max"], check=True)
-    first = tmp_path / "out/runs/se_resnet20-squeeze-max-cosine-3-0.json"
+    name = "data-se_resnet20-squeeze=max-float32-cosine-3-0.json"
+    first = tmp_path / "out/runs" / name
     written = first.stat().st_mtime_ns
     subprocess.run([*command, "--seeds", "1"], check=True)
     assert first.stat().st_mtime_ns == written

@@ -1,16 +1,12 @@
-"""The examples in the docstrings and in the README run."""
+"""The examples in the docstrings run."""
 
 import dataclasses
 import doctest
-import re
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from PIL import Image
-from weights import published_files
-from weights.mirror import Mirror, isolate
+from data.photos import put_photos
 
 import keras_senet
 from keras_senet import analysis, evaluation, preprocessing, training
@@ -98,16 +94,6 @@ NAMES = {
 }
 
 
-def put_photos(folder):
-    """The pictures that the examples speak of."""
-    for part in ("train", "val"):
-        for name in ("cat", "dog"):
-            one = folder / "photos" / part / name
-            one.mkdir(parents=True)
-            Image.new("RGB", (80, 60), "red").save(one / "1.jpg")
-    Image.new("RGB", (64, 48)).save(folder / "photo.jpg")
-
-
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
 def test_the_example_of_a_docstring(thing, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -120,34 +106,3 @@ def test_the_example_of_a_docstring(thing, tmp_path, monkeypatch):
     assert test.examples
     outcome = doctest.DocTestRunner(verbose=False).run(test)
     assert outcome.failed == 0
-
-
-def blocks():
-    root = Path(__file__).parents[1]
-    for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
-        found = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-        for number, block in enumerate(found):
-            yield pytest.param(block, id=f"{page.stem}-{number}")
-
-
-@pytest.mark.parametrize("block", blocks())
-def test_the_readme_and_the_docs_run(block, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    if 'weights="imagenet"' in block:
-        # From a mirror on loopback, with a file laid out as the real one.
-        published_files.write_h5(
-            tmp_path / "seresnet50_imagenet_1000.h5",
-            published_files.classification_models("seresnet50"),
-        )
-        published_files.publish(monkeypatch, tmp_path)
-        isolate(monkeypatch, tmp_path / "home")
-        mirror = Mirror(tmp_path).__enter__()
-        monkeypatch.setenv("KERAS_SENET_MIRROR", mirror.url)
-    put_photos(tmp_path)
-    exec(block, {})
-
-
-def test_the_readme_names_the_networks_as_they_are():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    for name in re.findall(r"keras_senet\.([A-Z]\w+)\(", text):
-        assert hasattr(keras_senet, name)

@@ -7,6 +7,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError
 
 import notebooks
 
@@ -126,6 +127,6 @@ def test_a_source_without_a_title_is_refused(tmp_path):
 def test_a_notebook_that_fails_leaves_nothing(tmp_path):
     path = tmp_path / "07_fails.py"
     path.write_text("# %% [markdown]\n# # Fails\n\n# %%\nassert 1 == 2\n")
-    with pytest.raises(notebooks.CellExecutionError, match="AssertionError"):
+    with pytest.raises(CellExecutionError, match="AssertionError"):
         notebooks.write(path)
     assert [x.name for x in tmp_path.iterdir()] == ["07_fails.py"]

@@ -19,3 +19,13 @@ def file_of(image, kind, **options):
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def put_photos(folder):
+    """The pictures that the examples speak of."""
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            one = folder / "photos" / part / name
+            one.mkdir(parents=True)
+            Image.new("RGB", (80, 60), "red").save(one / "1.jpg")
+    Image.new("RGB", (64, 48)).save(folder / "photo.jpg")

@@ -1,5 +1,6 @@
 """Runs as processes: killed, preempted, on several workers."""
 
+import os
 import random
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import launch_local
 import numpy as np
 import pytest
 from launch_local import free_ports, start as start_worker
@@ -91,6 +93,19 @@ def test_a_signal_saves_and_the_run_goes_on(data, tmp_path, number):
     whole = tmp_path / "whole"
     finish(start(command(data, whole, **fields)))
     assert_equal(out, whole)
+
+
+def test_ctrl_c_saves_on_all_workers_of_one_machine(data, tmp_path):
+    """A terminal sends it to all processes of the launcher's group."""
+    out = tmp_path / "run"
+    fields = {"epochs": 40, "checkpoint_steps": 2, "steps_per_call": 1}
+    words = [sys.executable, launch_local.__file__, "--logs", str(tmp_path)]
+    process = start(words + command(data, out, **fields)[4:])
+    wait_for(lambda: checkpointed(out))
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode in (130, 143), output
+    assert "SIGINT: saving a checkpoint" in output
 
 
 def test_two_processes_do_not_share_a_folder(data, tmp_path):
