@@ -10,6 +10,11 @@ on any backend of Keras. Each run leaves a file in OUT/runs; a second call
 trains what is left, and studies share the rows that are the same network.
 Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
 
+With --config the rows are trained by a file of configs/ instead, on images that
+needn't fit into memory, and on several GPUs or machines:
+
+    python scripts/ablation.py --study reduction --config configs/ablation.py
+
 An .npz file has the arrays train_images, train_labels, test_images and
 test_labels, which needs no TensorFlow; --save-data FILE writes one of --data.
 """
@@ -32,13 +37,15 @@ from marks import ROOT, markdown, write_csv
 
 import keras_senet
 from keras_senet import plots
-from keras_senet.architectures.table import plain_twin
+from keras_senet.architectures.table import SqueezeExcitation, plain_twin
 from keras_senet.device import on_cpu
 
 BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 128, 0.1, 0.9, 5e-4, 0.1
 WARMUP_EPOCHS = 2
 # Of the schedule "plateau": as in the paper, divided by 10 at most three times.
 PATIENCE, FACTOR, TIMES = 3, 0.1, 3
+
+DEFAULTS = {"model": "se_resnet20", "data": "tfds:cifar10", "epochs": 20}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,9 +263,6 @@ def train(args, row, seed, data):
         data["test_images"], one_hot[data["test_labels"]], BATCH, verbose=0
     )
     return {
-        "model": args.model,
-        "seed": seed,
-        "epochs": args.epochs,
         "schedule": args.schedule,
         "precision": args.precision,
         "top1_error": round(100 * (1 - top1), 3),
@@ -267,9 +271,48 @@ def train(args, row, seed, data):
         "parameters": network.count_params(),
         "images": len(data["test_labels"]),
         "seconds_per_epoch": round(seconds / args.epochs, 1),
-        "backend": keras.backend.backend(),
-        "keras": keras.__version__,
-        "command": "python scripts/ablation.py " + " ".join(sys.argv[1:]),
+    }
+
+
+def configure(args, row, seed, folder):
+    """The config of one row with one seed."""
+    # Its engine is TensorFlow's, which the runs in memory do without.
+    from keras_senet.training import load_config
+
+    config = load_config(args.config)
+    model, options = args.model, {**config.options, **(row.options or {})}
+    if row.options is None:
+        model = plain_twin(keras_senet.find_network(model)).name
+        se = {field.name for field in dataclasses.fields(SqueezeExcitation)}
+        options = {k: v for k, v in options.items() if k not in se}
+    return dataclasses.replace(
+        config,
+        model=model,
+        options=options,
+        data=args.data,
+        epochs=args.epochs,
+        seed=seed,
+        out=str(folder),
+    )
+
+
+def train_config(config):
+    """Trains one row by a config, and returns what is known of it."""
+    from keras_senet.training import train as train_run
+
+    run = train_run(config)
+    measured = run.model.card.measured
+    return {
+        "schedule": config.schedule,
+        "precision": config.precision,
+        "top1_error": round(100 * (1 - measured["top1"]), 3),
+        "loss": round(run.history["val_loss"][-1], 5),
+        "train_loss": round(run.history["loss"][-1], 5),
+        "parameters": run.model.count_params(),
+        "images": measured["images"],
+        "seconds_per_epoch": round(
+            statistics.median(run.history["seconds"]), 1
+        ),
     }
 
 
@@ -338,14 +381,58 @@ def write(args, rows):
     print(text)
 
 
-def main():
+def finished_run(args, row, seed, data):
+    """What is known of a row with a seed, which is trained if it was not."""
+    recipe = f"{args.precision}-{args.schedule}"
+    if args.config:
+        recipe = Path(args.config).stem
+    source = Path(args.data.split(":")[-1]).stem
+    what = (source, args.model, describe(args.model, row), recipe)
+    name = "-".join([*what, str(args.epochs), str(seed)])
+    path = args.out / "runs" / f"{name}.json"
+    if not path.exists():
+        print(f"{args.study}, {row.label}, seed {seed}", flush=True)
+        if args.config:
+            config = configure(args, row, seed, path.with_suffix(""))
+            found = train_config(config)
+        else:
+            found = train(args, row, seed, data)
+        found = {
+            "model": args.model,
+            "seed": seed,
+            "epochs": args.epochs,
+            **found,
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+            "command": "python scripts/ablation.py " + " ".join(sys.argv[1:]),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(found, indent=2) + "\n")
+        partial.replace(path)
+    return {
+        "study": args.study,
+        "row": row.label,
+        **json.loads(path.read_text()),
+        "paper_top1_error": row.paper,
+    }
+
+
+def arguments():
+    """The arguments, checked."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--study", required=True, choices=STUDIES)
-    parser.add_argument("--model", default="se_resnet20")
-    parser.add_argument("--data", default="tfds:cifar10")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument(
+        "--config", metavar="FILE", help="a file of configs/ (see above)"
+    )
+    for name, kind in (("model", str), ("data", str), ("epochs", int)):
+        parser.add_argument(
+            f"--{name}",
+            type=kind,
+            help=f"(default: {DEFAULTS[name]}, or --config's)",
+        )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--schedule", default="cosine", choices=("cosine", "plateau")
@@ -361,6 +448,17 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
     parser.add_argument("--save-data", metavar="FILE")
     args = parser.parse_args()
+    defaults = DEFAULTS
+    if args.config:
+        if args.save_data:
+            parser.error("--save-data is for data in memory, without --config")
+        # Its engine is TensorFlow's, which the runs in memory do without.
+        from keras_senet.training import load_config
+
+        defaults = vars(load_config(args.config))
+    for name in DEFAULTS:
+        if getattr(args, name) is None:
+            setattr(args, name, defaults[name])
     labels = [row.label for row in STUDIES[args.study]]
     for label in args.rows or ():
         if label not in labels:
@@ -374,36 +472,20 @@ def main():
             f"more than {WARMUP_EPOCHS}, and at least 1."
         )
     plots.check_matplotlib()
-    data = read(args.data)
+    return args
+
+
+def main():
+    args = arguments()
+    data = None if args.config else read(args.data)
     if args.save_data:
         np.savez(args.save_data, **data)
-    runs = args.out / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    rows = []
-    source = Path(args.data.split(":")[-1]).stem
-    for row in STUDIES[args.study]:
-        if args.rows and row.label not in args.rows:
-            continue
-        for seed in range(args.seeds):
-            network = describe(args.model, row)
-            what = (source, args.model, network, args.precision)
-            recipe = (args.schedule, str(args.epochs), str(seed))
-            name = "-".join([*what, *recipe])
-            path = runs / f"{name}.json"
-            if not path.exists():
-                print(f"{args.study}, {row.label}, seed {seed}", flush=True)
-                result = train(args, row, seed, data)
-                partial = path.with_suffix(".partial")
-                partial.write_text(json.dumps(result, indent=2) + "\n")
-                partial.replace(path)
-            rows.append(
-                {
-                    "study": args.study,
-                    "row": row.label,
-                    **json.loads(path.read_text()),
-                    "paper_top1_error": row.paper,
-                }
-            )
+    rows = [
+        finished_run(args, row, seed, data)
+        for row in STUDIES[args.study]
+        if not args.rows or row.label in args.rows
+        for seed in range(args.seeds)
+    ]
     write(args, rows)
 
 

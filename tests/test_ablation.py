@@ -1,6 +1,7 @@
 """scripts/ablation.py: its studies, and its augmentation on the device."""
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import ablation
 import keras
 import numpy as np
 import pytest
+from training.runs import write_photos
 
 SCRIPT = Path(ablation.__file__)
 
@@ -84,3 +86,41 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
     assert [row["row"] for row in rows] == ["max", "avg"]
     assert "22.57" in (tmp_path / "out/squeeze.md").read_text()
     assert (tmp_path / "out/squeeze.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="training needs TensorFlow"
+)
+def test_a_config_trains_the_rows(tmp_path):
+    """Rows differ by their options alone, and the twin has none of SE's."""
+    write_photos(tmp_path / "photos", train=8, validation=4)
+    (tmp_path / "config.py").write_text(
+        "from keras_senet.training import TrainConfig\n"
+        f"config = TrainConfig('se_resnet20', 'folder:{tmp_path}/photos',\n"
+        "    image_size=32, batch_size=8, epochs=3, learning_rate=0.01,\n"
+        "    options={'se_bias': False, 'normalization': 'mean'})\n"
+    )
+    command = [sys.executable, SCRIPT, "--study", "placement", "--seeds", "1"]
+    command += ["--config", tmp_path / "config.py", "--out", tmp_path / "out"]
+    command += ["--rows", "without SE", "pre"]
+    subprocess.run(command, check=True)
+    runs = tmp_path / "out/runs"
+    options = {}
+    for path in runs.glob("*.json"):
+        config = json.loads((path.with_suffix("") / "config.json").read_text())
+        options[config["model"]] = config["options"]
+        known = json.loads(path.read_text())
+        result = json.loads((path.with_suffix("") / "result.json").read_text())
+        assert known["images"] == result["measured"]["images"] == 12
+        assert known["top1_error"] == pytest.approx(
+            100 * (1 - result["measured"]["top1"]), abs=1e-3
+        )
+    assert options == {
+        "resnet20": {"normalization": "mean"},
+        "se_resnet20": {
+            "normalization": "mean",
+            "se_bias": False,
+            "placement": "pre",
+        },
+    }
