@@ -6,20 +6,13 @@ Recipe:    that of configs/cifar10_se_resnet20.py. Two of MobileNet's five
            strides are left out, so that its last map is 4x4, not one pixel
 """
 
-from keras_senet.training import TrainConfig
+import dataclasses
+from pathlib import Path
 
-config = TrainConfig(
+from keras_senet.training import load_config
+
+config = dataclasses.replace(
+    load_config(Path(__file__).with_name("cifar10_se_resnet20.py")),
     model="se_mobilenet",
-    data="tfds:cifar10",
     options={"alpha": 0.5, "strides": (1, 1, 2, 2, 2, 1)},
-    image_size=32,
-    crop="padded",
-    validation_crop=1.0,
-    batch_size=128,
-    epochs=20,
-    learning_rate=0.1,
-    warmup_epochs=2,
-    schedule="cosine",
-    nesterov=True,
-    weight_decay=5e-4,
 )

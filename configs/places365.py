@@ -18,18 +18,13 @@ Paper:     top-1 / top-5 error 40.37 / 11.01 (ResNet-152: 41.15 / 11.61),
 Ours:      not trained here
 """
 
-from keras_senet.training import TrainConfig
+import dataclasses
+from pathlib import Path
 
-config = TrainConfig(
+from keras_senet.training import load_config
+
+config = dataclasses.replace(
+    load_config(Path(__file__).with_name("imagenet.py")),
     model="se_resnet152",
     data="tfds:places365_small",
-    options={"normalization": "mean"},
-    balanced=True,
-    batch_size=1024,
-    epochs=100,
-    learning_rate=0.6,
-    schedule="step",
-    decay_epochs=30,
-    decay_rate=0.1,
-    weight_decay=1e-4,
 )
