@@ -77,9 +77,9 @@ def row(name, form, path, seconds):
     }
 
 
-def rows_of(name, path, calibration, options):
+def rows_of(model, path, calibration, options):
     """A row per form of a network; the first is Keras' own."""
-    model = open_model(name)
+    name = model.card.title
     kept = evaluate(model, DATA, "test")
     yield {
         "model": name,
@@ -130,14 +130,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.tflite"
         for name in args.models:
-            for found in rows_of(name, path, calibration, options):
+            model = open_model(name)
+            for found in rows_of(model, path, calibration, options):
                 rows.append(found)
                 print(" ".join(map(str, found.values())), flush=True)
     write_csv(RESULT, rows)
     header = ["network", "file", "top-1 (%)", "kB", "kB zipped", "ms"]
     cells = [
         [
-            f"`{one['model']}`",
+            one["model"],
             one["form"],
             f"{100 * float(one['top1']):.2f}",
             one["bytes"] // 1000,
