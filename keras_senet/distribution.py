@@ -109,6 +109,12 @@ def _tpu():
             f"There is no TPU to be had here ({error}). Name it in TPU_NAME, "
             "or take another strategy."
         ) from error
+    hosts = resolver.cluster_spec().as_dict().get("worker", [])
+    if len(hosts) > 1:
+        raise ValueError(
+            f"The TPU has {len(hosts)} hosts, and this package reads images on "
+            "one. Take a TPU of one host."
+        )
     return tf.distribute.TPUStrategy(resolver)
 
 

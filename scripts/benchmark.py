@@ -447,6 +447,8 @@ def draw(rows: list[dict], path: Path):
             if row["work"] != "infer" or not belongs(row):
                 continue
             depth = re.sub(r"\D", "", row["model"])
+            if not depth:
+                continue
             x = int(depth if name == "depth" else row[name])
             y = float(row["median"]) / int(row["batch"])
             if "resnext" not in row["model"]:
@@ -470,7 +472,11 @@ def draw(rows: list[dict], path: Path):
         axis.yaxis.set_major_formatter("{x:g}")
     axes[0].set_ylabel("ms per image, inference")
     axes[0].legend(fontsize=8, frameon=False)
-    titles = ("SE-ResNet-50", "SE-ResNet-50, batch 1", "SE-ResNets, batch 1")
+    titles = (
+        "SE-ResNet-50",
+        "SE-ResNet-50, batch 1",
+        "by depth, batch 1",
+    )
     for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title, fontsize=10)
     figure.tight_layout()
@@ -493,6 +499,15 @@ def machine_name() -> str:
     return f"{text}, {len(os.sched_getaffinity(0))} cores"
 
 
+def peers_of(works):
+    """The peers that can do each work."""
+    known = runpy.run_path(str(CONTENDERS))["CONTENDERS"]
+    return {
+        work: [name for name in known[work] if name != "keras_senet"]
+        for work in works
+    }
+
+
 def check(parser, args):
     """Ends the script with what is wrong with the arguments, if anything."""
     if not (args.work or args.draw):
@@ -511,15 +526,15 @@ def check(parser, args):
                 f"--models has {model!r}, which is no network. `keras-senet "
                 "list` names all."
             )
-    known = runpy.run_path(str(CONTENDERS))["CONTENDERS"]
+    known = peers_of(args.work)
+    there = list(dict.fromkeys(itertools.chain(*known.values())))
+    for peer in args.peers or ():
+        if there and peer not in there:
+            parser.error(
+                f"--peers has {peer!r}, which has no part in --work "
+                f"{' '.join(args.work)}. Allowed: {', '.join(there)}."
+            )
     for work in args.work:
-        peers = [name for name in known[work] if name != "keras_senet"]
-        for peer in args.peers or ():
-            if peer not in peers:
-                parser.error(
-                    f"--peers has {peer!r}, which has no part in --work "
-                    f"{work}. Allowed: {', '.join(peers)}."
-                )
         if work not in ("input", "augment"):
             continue
         if not args.photos:
@@ -545,7 +560,9 @@ def main() -> int:
     )
     parser.add_argument("--models", nargs="+", default=["se_resnet50"])
     parser.add_argument(
-        "--peers", nargs="+", help="default: all that the work has"
+        "--peers",
+        nargs="+",
+        help="each for the work that it has a part in (default: all)",
     )
     parser.add_argument("--batch", nargs="+", type=int, default=[8])
     parser.add_argument(
@@ -584,6 +601,7 @@ def main() -> int:
         ),
     }
     status = 0
+    known = peers_of(args.work)
     cases = [
         (work, model, batch, size)
         for work, model, batch in itertools.product(
@@ -614,7 +632,8 @@ def main() -> int:
                 case["photos"] = f"{folder}/{work}"
                 case["images"] = repeat(args.photos, case["photos"], times)
             print(f"{work} {model}, batch {batch}, {size} px", flush=True)
-            names = ["keras_senet", *(args.peers or WORKS[work])]
+            peers = args.peers or WORKS[work]
+            names = ["keras_senet", *(p for p in peers if p in known[work])]
             try:
                 found, versions = measure(case, names, args.rounds)
             except ContenderError as error:

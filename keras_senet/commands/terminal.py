@@ -57,15 +57,22 @@ def report(train: Callable, out: str | Path) -> int:
         out: the run's folder.
 
     Returns:
-        The exit status: 0; 1 if the run can't go on; 143 after SIGTERM.
+        The exit status: 0; 1 if the run has ended and the same command goes on
+        with it; 2 if that would end in the same way; 143 after SIGTERM.
     """
-    from keras_senet.training.run_folder import Preempted, TrainingError
+    from keras_senet.training.run_folder import (
+        Preempted,
+        TrainingError,
+        UnrecoverableError,
+    )
 
     try:
         model = train().model
     except TrainingError as error:
         print(f"keras-senet: {error}", file=sys.stderr)
-        return 128 + signal.SIGTERM if isinstance(error, Preempted) else 1
+        if isinstance(error, Preempted):
+            return 128 + signal.SIGTERM
+        return 2 if isinstance(error, UnrecoverableError) else 1
     measured = model.card.measured
     print(
         f"{model.card.title}: top-1 {measured['top1']:.2%}, top-5 "

@@ -1,10 +1,18 @@
 """Images that can't be read: found and named before work starts."""
 
+import logging
+import time
+
 import numpy as np
 
 from keras_senet.data.images import ImageError
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.device import available_cores
+
+logger = logging.getLogger("keras_senet")
+
+# Seconds between two lines of a search that takes long.
+TELL_EVERY = 30
 
 
 def find_unreadable(
@@ -38,7 +46,17 @@ def find_unreadable(
         .map(try_one, num_parallel_calls=available_cores())
         .ignore_errors()
     )
-    good = [int(number) for number, _ in found.as_numpy_iterator()]
+    good, told = [], time.monotonic()
+    for number, _ in found.as_numpy_iterator():
+        good.append(int(number))
+        if time.monotonic() > told + TELL_EVERY:
+            told = time.monotonic()
+            logger.warning(
+                "%s: looking for damaged images, %d of %d.",
+                images.name,
+                len(good),
+                len(numbers),
+            )
     return np.setdiff1d(numbers, good)
 
 

@@ -58,7 +58,9 @@ def from_tfds(
         # Nobody wants 150 GB to be downloaded unasked.
         raise ValueError(
             f"tfds:{name} is not in {where}. Download and prepare it with\n"
-            f"    tfds build {name} --data_dir {where}\n"
+            '    python -c "import tensorflow_datasets as tfds; '
+            f"tfds.builder('{name}', data_dir='{where}')"
+            '.download_and_prepare()"\n'
             "or set KERAS_SENET_DATA to the folder that has it."
         )
     split = find_split(split, builder.info.splits, f"tfds:{name}")

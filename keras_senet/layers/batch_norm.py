@@ -60,7 +60,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if learns:
             # The kernel gives the variance of a sample (N - 1); Keras keeps
             # that of the batch (N).
-            count = tf.cast(tf.size(inputs) // channels[0], variance.dtype)
+            size = tf.size(inputs, out_type=tf.int64)
+            count = tf.cast(size // channels[0], variance.dtype)
             variance = variance * (count - 1.0) / count
             _average(self.moving_mean, mean, self.momentum)
             _average(self.moving_variance, variance, self.momentum)

@@ -1,5 +1,7 @@
 """What Keras' callbacks remember, so that a run which goes on has it again."""
 
+import copy
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +12,43 @@ import numpy as np
 PLAIN = (bool, int, float, str, type(None))
 
 
+def settings_of(callbacks: Sequence[keras.callbacks.Callback]) -> list[dict]:
+    """Returns what callbacks were made with, before a run begins.
+
+    Args:
+        callbacks: the callbacks.
+
+    Returns:
+        Per callback its plain attributes that are called as arguments of its
+        class.
+    """
+    settings = []
+    for callback in callbacks:
+        names = {
+            name
+            for kind in type(callback).__mro__[:-1]
+            for name in inspect.signature(kind).parameters
+        }
+        settings.append(
+            {
+                # A copy, of what may be a list that grows.
+                name: copy.deepcopy(value)
+                for name, value in vars(callback).items()
+                if name in names and _is_plain(value)
+            }
+        )
+    return settings
+
+
 def state_of(
-    callbacks: Sequence[keras.callbacks.Callback],
+    callbacks: Sequence[keras.callbacks.Callback], settings: list[dict]
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Returns what callbacks remember.
 
     Args:
         callbacks: the callbacks, in the order in which `restore` gets them.
+        settings: what they were made with, which a run that goes on may have
+            otherwise, such as the folder that a `ModelCheckpoint` writes into.
 
     Returns:
         Per callback its plain attributes, or the text of a `CSVLogger`'s file,
@@ -24,7 +56,9 @@ def state_of(
         `EarlyStopping`'s best weights.
     """
     states, arrays = [], {}
-    for number, callback in enumerate(callbacks):
+    for number, (callback, made) in enumerate(
+        zip(callbacks, settings, strict=True)
+    ):
         if isinstance(callback, keras.callbacks.CSVLogger):
             path = Path(callback.filename)
             text = path.read_text() if path.exists() else ""
@@ -32,6 +66,11 @@ def state_of(
             continue
         plain = {}
         for name, value in vars(callback).items():
+            if name in made and _is_plain(value) and value == made[name]:
+                continue
+            # Whose sign Keras turns at the first epoch, and would again.
+            if name == "min_delta" and hasattr(callback, "monitor_op"):
+                continue
             if isinstance(value, np.generic) or _is_scalar(value):
                 value = np.asarray(value).item()
             if _is_plain(value):
@@ -71,6 +110,10 @@ def restore(callbacks, states: list[dict], arrays: dict) -> None:
     """
     for callback, number, state in _matches(callbacks, states):
         vars(callback).update(state.get("attributes", {}))
+        if state.get("text"):
+            # Which `CSVLogger` else takes from the next row, whatever it has.
+            header = state["text"].splitlines()[0].split(callback.sep)
+            callback.keys = header[1:]
         lists = {}
         for key in sorted(arrays):
             kind, of, *rest = key.split("/")

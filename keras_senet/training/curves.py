@@ -29,6 +29,8 @@ def draw_curves(histories: dict[str, Path], out: Path) -> None:
                 for row in rows
                 if row.get(key) not in (None, "", "NA")
             ]
+            if not points:
+                continue
             kind = "training" if key == "top1" else "validation"
             axes.plot(
                 *zip(*points, strict=True),

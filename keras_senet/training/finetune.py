@@ -1,6 +1,7 @@
 """From pretrained weights to classes of one's own."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import keras
@@ -60,6 +61,13 @@ def finetune(
     """
     check_matplotlib()
     import tensorflow as tf
+
+    if "TF_CONFIG" in os.environ:
+        raise ValueError(
+            "TF_CONFIG names several workers, and fine-tuning uses one machine "
+            "(all of its GPUs). Unset it; or take `keras-senet train` with "
+            "--weights, which trains on several."
+        )
 
     config = TrainConfig(
         model=model,

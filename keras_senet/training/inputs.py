@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_senet import distribution
 from keras_senet.data.augmentation import rand_augment
+from keras_senet.data.images import ImageError
 from keras_senet.data.labelled import (
     LabelledImages,
     SplitError,
@@ -58,18 +59,22 @@ def open_data(config: TrainConfig) -> tuple[LabelledImages, LabelledImages]:
     return data
 
 
-def facts_of(images: LabelledImages) -> dict:
+def facts_of(data: tuple[LabelledImages, LabelledImages]) -> dict:
     """Returns what must not change about images while a run is interrupted.
 
     Args:
-        images: the training images.
+        data: the training and the validation images.
 
     Returns:
-        Their number, and a hash of their classes.
+        Their numbers, and a hash of their classes.
     """
-    digest = hashlib.sha256(images.labels.tobytes())
-    digest.update("\0".join(images.class_names).encode())
-    return {"images": len(images), "labels": digest.hexdigest()[:16]}
+    facts = {}
+    for kind, images in zip(("training", "validation"), data, strict=True):
+        digest = hashlib.sha256(images.labels.tobytes())
+        digest.update("\0".join(images.class_names).encode())
+        facts[f"{kind}_images"] = len(images)
+        facts[f"{kind}_labels"] = digest.hexdigest()[:16]
+    return facts
 
 
 def leave_out_unreadable(
@@ -88,11 +93,12 @@ def leave_out_unreadable(
         The same, without those that can't be read.
 
     Raises:
-        ImageError: if there are more than the config allows; it names them.
+        ImageError: if there are more than the config allows; it names them, and
+            `unreadable.txt` in the run's folder all of them.
     """
     path = Path(config.out) / run_folder.UNREADABLE
     worker, workers = distribution.part_of(strategy)
-    known = json.loads(path.read_text()) if path.exists() else None
+    known = _known(path)
     found = []
     for number, images in enumerate(data):
         marks = np.zeros(len(images) + 1)
@@ -105,18 +111,28 @@ def leave_out_unreadable(
             ] = 1
         marks = distribution.sum_over_workers(strategy, marks)
         found.append(np.flatnonzero(marks[:-1]))
-    kept = tuple(
-        skip(images, numbers, config.max_unreadable)
+    record = [
+        {
+            "numbers": numbers.tolist(),
+            "names": [images.describe(int(n)) for n in numbers],
+        }
         for images, numbers in zip(data, found, strict=True)
-    )
-    if worker == 0 and known is None:
-        record = [
-            {
-                "numbers": numbers.tolist(),
-                "names": [images.describe(int(n)) for n in numbers],
-            }
+    ]
+    try:
+        kept = tuple(
+            skip(images, numbers, config.max_unreadable)
             for images, numbers in zip(data, found, strict=True)
-        ]
+        )
+    except ImageError:
+        # All of them; the message has the first. The next start looks again.
+        if worker == 0:
+            path.unlink(missing_ok=True)
+            names = [name for part in record for name in part["names"]]
+            run_folder.write_text(
+                path.with_suffix(".txt"), "\n".join(names) + "\n"
+            )
+        raise
+    if worker == 0 and known is None:
         run_folder.write_text(path, json.dumps(record, indent=2) + "\n")
     for images, numbers in zip(data, found, strict=True):
         if len(numbers):
@@ -127,6 +143,17 @@ def leave_out_unreadable(
                 path,
             )
     return kept
+
+
+def _known(path):
+    """What an earlier start of the run found, or `None`."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        logger.warning("%s is damaged; the images are looked through.", path)
+        return None
 
 
 def batches_of(

@@ -1,6 +1,8 @@
 """The loop: from a config to a trained network, losing nothing on the way."""
 
 import contextlib
+import hashlib
+import json
 import logging
 import math
 import signal
@@ -118,21 +120,54 @@ def train(
                 f"`batch_size` is {config.batch_size}, and there are "
                 f"{len(data[0])} training images. Allowed: at most as many."
             )
+        facts = inputs.facts_of(data)
         if worker == 0:
-            facts = inputs.facts_of(data[0])
             stack.enter_context(run_folder.claim(config, facts))
-        data = inputs.leave_out_unreadable(config, strategy, data)
-        run = _Run(config, strategy, *data, callbacks)
-        stop = stack.enter_context(signals())
         try:
-            run.go(stop)
-        except run.lost as error:
+            _agree(config, facts, strategy)
+            data = inputs.leave_out_unreadable(config, strategy, data)
+            run = _Run(config, strategy, *data, callbacks)
+            run.go(stack.enter_context(signals()))
+        except _lost(strategy) as error:
             raise TrainingError(
                 "Another worker was lost, or can't be reached "
                 f"({type(error).__name__}). Run the same command again on all "
                 "workers, or on fewer: it goes on from the last checkpoint."
             ) from error
     return run.history
+
+
+def _lost(strategy):
+    """The errors that say that another worker is not there."""
+    import tensorflow as tf
+
+    if distribution.part_of(strategy)[1] == 1:
+        return ()
+    return (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+    )
+
+
+def _agree(config, facts, strategy):
+    """Checks that all workers train the same, as the first one writes."""
+    worker, workers = distribution.part_of(strategy)
+    text = json.dumps([config.record(), facts], sort_keys=True)
+    # As many bits as a float64 has.
+    digest = int(hashlib.sha256(text.encode()).hexdigest()[:13], 16)
+    digests = distribution.sum_over_workers(
+        strategy, np.eye(workers)[worker] * digest
+    )
+    others = [str(k) for k in range(workers) if digests[k] != digests[0]]
+    if others:
+        raise run_folder.UnrecoverableError(
+            f"Worker {', '.join(others)} was given another config or other "
+            "data than worker 0. Start all of them with the same command, on "
+            "the same data."
+        )
 
 
 def _check(config, strategy):
@@ -160,15 +195,6 @@ class _Run:
         self.config, self.strategy = config, strategy
         self.folder = Path(config.out)
         self.part = distribution.part_of(strategy)
-        self.lost = ()
-        if self.part[1] > 1:
-            self.lost = (
-                tf.errors.UnavailableError,
-                tf.errors.AbortedError,
-                tf.errors.CancelledError,
-                tf.errors.DeadlineExceededError,
-                tf.errors.InternalError,
-            )
         self.unreadable = (
             tf.errors.InvalidArgumentError,
             tf.errors.NotFoundError,
@@ -187,6 +213,7 @@ class _Run:
         self.history = keras.callbacks.History()
         self.progress = Progress(len(images), int(config.epochs * len(images)))
         self.callbacks = [*callbacks, *self._plateaus()]
+        self.settings = remembered.settings_of(self.callbacks)
         self.state = state.RunState()
 
     def _plateaus(self):
@@ -221,7 +248,11 @@ class _Run:
 
     def _done(self):
         """Whether the last epoch is complete, with its validation."""
-        return self.state.stopped or self.state.epoch >= self.config.epochs
+        # Of a last epoch that is a fraction there may be no step left.
+        begun = schedule.step_at(
+            self.config, self.state.epoch, len(self.images)
+        )
+        return self.state.stopped or begun >= self.last
 
     def _say_where(self):
         step = self.state.step
@@ -320,11 +351,14 @@ class _Run:
     def _end_epoch(self, driven):
         now, logs = self.state, self._logs()
         self.steps.average_statistics()
+        self._check_weights()
         every = self.config.validate_every
-        if (now.epoch + 1) % every == 0 or now.step == self.last:
-            logs |= self._validate(driven)
         logs["seconds"] = round(now.seconds, 1)
-        driven.on_epoch_end(now.epoch, logs)
+        # Callbacks that keep weights keep those that were validated.
+        with self.steps.averaged():
+            if (now.epoch + 1) % every == 0 or now.step == self.last:
+                logs |= self._validate(driven)
+            driven.on_epoch_end(now.epoch, logs)
         numbers = {name: float(value) for name, value in logs.items()}
         now.rows.append({"epoch": now.epoch, **numbers})
         now.epoch += 1
@@ -347,10 +381,8 @@ class _Run:
         }
 
     def _validate(self, driven):
-        self._check_weights()
         driven.on_test_begin()
-        with self.steps.averaged():
-            result = self._evaluate()
+        result = self._evaluate()
         logs = {"loss": result.loss, "top1": result.top1, "top5": result.top5}
         driven.on_test_end(logs)
         return {f"val_{name}": value for name, value in logs.items()}
@@ -381,11 +413,13 @@ class _Run:
             self.images.describe(int(number))
             for number in self.sampler.numbers(step * size, (step + 1) * size)
         ]
-        run_folder.write_text(
-            self.folder / "not_finite.txt", "\n".join([f"step {step}", *names])
-        )
+        if self.part[0] == 0:
+            run_folder.write_text(
+                self.folder / "not_finite.txt",
+                "\n".join([f"step {step}", *names]),
+            )
         there = checkpoints.find(self.folder / run_folder.CHECKPOINTS)
-        raise TrainingError(
+        raise run_folder.UnrecoverableError(
             f"{what} after step {step} (epoch {self.state.epoch + 1}, rate "
             f"{self.config.learning_rate:g} at its highest); its batch is "
             f"{', '.join(names[:3])}, … (all in not_finite.txt). The last "
@@ -399,7 +433,13 @@ class _Run:
             self.steps.average_statistics()
         self._check_weights()
         if self.part[0] == 0:
-            state.save(self.folder, self.state, self.steps, self.callbacks)
+            state.save(
+                self.folder,
+                self.state,
+                self.steps,
+                self.callbacks,
+                self.settings,
+            )
 
     def _end(self, caught):
         """Ends the run as the signal of this or another worker asked."""
@@ -422,5 +462,9 @@ class _Run:
             "dataset": self.validation.name,
             "images": result.images,
         }
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # For several devices, and refused by other backends.
+                layer.synchronized = False
         if self.part[0] == 0:
             write_result(self.config, self.model)

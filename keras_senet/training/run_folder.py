@@ -20,6 +20,10 @@ class TrainingError(RuntimeError):
     """A run that can't go on; the message says why, and what to do."""
 
 
+class UnrecoverableError(TrainingError):
+    """A run that would end in the same way if it were started again."""
+
+
 class Preempted(TrainingError):
     """A run that SIGTERM ended, here or elsewhere, once it was saved."""
 
@@ -66,8 +70,11 @@ def _write_config(path, record):
             there = json.loads(path.read_text())
         except ValueError as error:
             raise ValueError(
-                f"{path} is damaged. Give another folder (--out)."
+                f"{path} is damaged. Remove it, and the run goes on with the "
+                "config that is given; or give another folder (--out)."
             ) from error
+        if there == record:
+            return
         changed = [
             f"{name} is {record.get(name)!r}, was {there.get(name)!r}"
             for name in sorted(record.keys() | there.keys())
@@ -109,5 +116,9 @@ def write_text(path: Path, text: str) -> None:
         text: its content.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
+    with partial.open("w") as file:
+        file.write(text)
+        # Else a power cut may leave an empty file under the name.
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)

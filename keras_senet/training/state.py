@@ -10,7 +10,7 @@ import numpy as np
 from keras_senet import distribution
 from keras_senet.training import checkpoints
 from keras_senet.training.callbacks import state_of
-from keras_senet.training.run_folder import CHECKPOINTS, TrainingError
+from keras_senet.training.run_folder import CHECKPOINTS, UnrecoverableError
 from keras_senet.training.step import Steps
 
 logger = logging.getLogger("keras_senet")
@@ -40,7 +40,13 @@ class RunState:
     stopped: bool = False
 
 
-def save(folder: Path, state: RunState, steps: Steps, callbacks: list) -> None:
+def save(
+    folder: Path,
+    state: RunState,
+    steps: Steps,
+    callbacks: list,
+    settings: list[dict],
+) -> None:
     """Writes a checkpoint.
 
     Args:
@@ -48,11 +54,12 @@ def save(folder: Path, state: RunState, steps: Steps, callbacks: list) -> None:
         state: how far the run has come.
         steps: has the variables.
         callbacks: Keras' callbacks, of which there is something to remember.
+        settings: what they were made with.
 
     Raises:
         OSError: if it can't be written.
     """
-    states, arrays = state_of(callbacks)
+    states, arrays = state_of(callbacks, settings)
     arrays |= {
         f"{kind}/{number:05d}": keras.ops.convert_to_numpy(variable)
         for kind, variables in steps.state().items()
@@ -78,8 +85,8 @@ def restore(
         `RunState` and nothing without a checkpoint.
 
     Raises:
-        TrainingError: if all checkpoints are damaged or of another version, or
-            workers found others.
+        UnrecoverableError: if all checkpoints are damaged or of another
+            version, or workers found others.
     """
     found = checkpoints.find(folder / CHECKPOINTS)
     whole = None
@@ -87,18 +94,24 @@ def restore(
         try:
             whole = checkpoints.read(path)
             break
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             logger.warning("%s It is passed over.", error)
     if found and whole is None:
-        raise TrainingError(
+        raise UnrecoverableError(
             f"All checkpoints in {found[0].parent} are damaged. Remove the "
             "folder to begin anew."
         )
     arrays, facts = whole or ({}, {"run": {}, "callbacks": []})
     try:
         state = RunState(**facts["run"])
+        kept = [
+            (variable, arrays[f"{kind}/{number:05d}"])
+            for kind, variables in steps.state().items()
+            for number, variable in enumerate(variables)
+            if whole
+        ]
     except (KeyError, TypeError):
-        raise TrainingError(
+        raise UnrecoverableError(
             f"The checkpoints in {found[0].parent} are of another version of "
             "keras_senet. Go on with that one, or remove the folder to begin "
             "anew."
@@ -107,13 +120,11 @@ def restore(
     mine = np.eye(workers)[worker] * state.step
     theirs = distribution.sum_over_workers(strategy, mine)
     if len(set(theirs)) > 1:
-        raise TrainingError(
+        raise UnrecoverableError(
             "The workers found checkpoints of the steps "
             f"{', '.join(f'{step:.0f}' for step in theirs)} in {folder}. Give "
             "all of them the same shared folder (--out)."
         )
-    if whole:
-        for kind, variables in steps.state().items():
-            for number, variable in enumerate(variables):
-                variable.assign(arrays[f"{kind}/{number:05d}"])
+    for variable, value in kept:
+        variable.assign(value)
     return state, facts["callbacks"], arrays

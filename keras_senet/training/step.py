@@ -230,6 +230,9 @@ class Steps:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Puts the averages, if there are, in the weights' place meanwhile."""
+        if not self.averages:
+            yield
+            return
         own = [keras.ops.convert_to_numpy(v) for v in self.variables]
         self.take_averages()
         try:

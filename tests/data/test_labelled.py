@@ -65,7 +65,7 @@ def test_a_dataset_read_by_record_is_the_one_in_memory(
 
 def test_a_dataset_that_is_not_there_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_SENET_DATA", str(tmp_path))
-    with pytest.raises(ValueError, match="tfds build cifar10") as caught:
+    with pytest.raises(ValueError, match="download_and_prepare") as caught:
         open_images("tfds:cifar10")
     assert str(tmp_path) in str(caught.value)
 

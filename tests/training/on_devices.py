@@ -12,6 +12,7 @@ tf.config.set_logical_device_configuration(
     cpu, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+import keras
 import numpy as np
 
 from keras_senet.distribution import make_strategy
@@ -43,4 +44,7 @@ values = getattr(moving, "values", [moving])
 assert len(values) == int(sys.argv[3])
 for value in values[1:]:
     np.testing.assert_array_equal(value.numpy(), values[0].numpy())
+# What several devices need no other backend can load.
+kept = keras.models.load_model(f"{sys.argv[1]}/model.keras")
+assert not any(getattr(layer, "synchronized", 0) for layer in kept.layers)
 print("losses", *history.history["loss"], *history.history["val_loss"])

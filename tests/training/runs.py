@@ -74,8 +74,7 @@ def finish(process, timeout=600):
 
 def checkpointed(out):
     """Whether a run has a checkpoint of a step that it trained."""
-    names = [p.name for p in (Path(out) / "checkpoints").glob("step-*")]
-    return max(names, default="step-0000000000") > "step-0000000000z"
+    return newest(out) > "step-0000000000z"
 
 
 def wait_for(condition, timeout=300):
@@ -86,14 +85,20 @@ def wait_for(condition, timeout=300):
         time.sleep(0.05)
 
 
+def newest(out):
+    """The name of the last checkpoint."""
+    names = [p.name for p in (Path(out) / "checkpoints").glob("step-*")]
+    return max(names, default="")
+
+
 def kill_and_rerun(words, out, moments):
-    """Runs a command, killed at moments (seconds after a first checkpoint)."""
+    """Runs a command, killed at moments (seconds after it got further)."""
     for moment in moments:
+        before = max(newest(out), "step-0000000000z")
         process = start(words)
-        wait_for(lambda p=process: checkpointed(out) or p.poll() is not None)
+        wait_for(lambda b=before: newest(out) > b)
         time.sleep(moment)
-        if process.poll() is not None:
-            break
+        assert process.poll() is None, "it has ended before it was killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     return finish(start(words))

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 
 import keras
@@ -80,7 +81,7 @@ def test_a_run_writes_what_it_promises(data, tmp_path):
     assert again.history == trained.history
 
 
-def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path):
+def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path, caplog):
     fields = {
         "checkpoint_steps": 2,
         "ema": 0.9,
@@ -107,6 +108,8 @@ def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path):
         with pytest.raises(ConnectionError):
             train(config(data, cut, **fields), [*callbacks(cut), Stop(step)])
     train(config(data, cut, **fields), callbacks(cut))
+    # The middle of an epoch, and an end.
+    assert re.findall(r"going on from step (\d+)", caplog.text) == ["4", "6"]
     assert history(cut) == history(whole)
     for one, other in zip(weights(cut), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -119,6 +122,26 @@ def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path):
     ]
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
+
+
+def test_callbacks_see_the_weights_that_were_validated(data, tmp_path):
+    """With averages these, which the trained network has in the end, too."""
+    seen = []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(keep.model.get_weights())
+    )
+    out = tmp_path / "run"
+    train(config(data, out, ema=0.9, epochs=1), [keep])
+    for one, other in zip(seen[-1], weights(out), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_last_epoch_of_no_step(data, tmp_path):
+    """48 images are two steps of 32, and so are 1.2 times as many."""
+    out = tmp_path / "run"
+    train(config(data, out, batch_size=32, epochs=1.2))
+    assert len(history(out)) == 1
+    assert (out / "model.keras").exists()
 
 
 def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, caplog):

@@ -18,6 +18,7 @@ from runs import (
     finish,
     history,
     kill_and_rerun,
+    newest,
     start,
     wait_for,
     weights,
@@ -73,8 +74,10 @@ def assert_equal(one, other):
 def test_kills_at_random_moments_change_nothing(data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(command(data, whole, **EVERYTHING)))
-    moments = [random.Random(k).uniform(0, 4) for k in range(3)]
-    kill_and_rerun(command(data, killed, **EVERYTHING), killed, moments)
+    moments = [random.Random(k).uniform(0, 0.5) for k in range(3)]
+    words = command(data, killed, **EVERYTHING)
+    output = kill_and_rerun(words, killed, moments)
+    assert "going on from step" in output
     assert_equal(killed, whole)
 
 
@@ -134,18 +137,33 @@ def test_workers_have_the_losses_of_one_process(data, tmp_path, count):
     np.testing.assert_allclose(losses[1], losses[0], atol=1e-5, rtol=0)
 
 
-def test_a_lost_worker_is_noticed_and_fewer_go_on(data, tmp_path):
+def test_workers_that_were_given_other_configs_stop(data, tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    logs = [tmp_path / f"worker{number}.log" for number in range(2)]
+    workers = []
+    for number, log in enumerate(logs):
+        words = command(data, tmp_path / "run", seed=number)[4:]
+        workers.append(start_worker(number, addresses, words, log.open("w")))
+    for worker, log in zip(workers, logs, strict=True):
+        assert worker.wait(120) == 2, log.read_text()
+        assert "Worker 1 was given another config" in log.read_text()
+
+
+# The first one is the one that the others ask.
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_worker_is_noticed_and_fewer_go_on(data, tmp_path, lost):
     out = tmp_path / "run"
     fields = {"epochs": 40, "checkpoint_steps": 2, "steps_per_call": 1}
     workers, logs = launch(command(data, out, **fields), 2, tmp_path)
     wait_for(lambda: checkpointed(out))
-    workers[1].kill()
-    assert workers[0].wait(60) == 1
-    assert "Another worker was lost" in logs[0].read_text()
-    before = max((out / "checkpoints").glob("step-*")).name
+    workers[lost].kill()
+    text = logs[1 - lost].read_text
+    assert workers[1 - lost].wait(60) == 1, text()
+    assert "Another worker was lost" in text()
+    before = newest(out)
     # One process at the same batch goes on with the same run.
     process = start(command(data, out, **fields))
-    wait_for(lambda: max((out / "checkpoints").glob("step-*")).name > before)
+    wait_for(lambda: newest(out) > before)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 143, output
