@@ -53,18 +53,33 @@ def read(folder):
 
 
 def summarise(rows):
-    """A line per network: mean and spread over its seeds."""
-    lines = []
+    """A line per network: mean and spread over its seeds; and what differs."""
+    lines, found = [], {}
     for model in dict.fromkeys(row["model"] for row in rows):
-        scores = [100 * row["top1"] for row in rows if row["model"] == model]
-        spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+        mine = [row for row in rows if row["model"] == model]
+        scores = [100 * row["top1"] for row in mine]
+        mean = statistics.mean(scores)
+        spread = statistics.stdev(scores) if len(scores) > 1 else None
+        found[model] = mean, spread, len(scores)
         lines.append(
             [
                 keras_senet.find_network(model).title,
-                f"{statistics.mean(scores):.2f}",
-                spread,
+                f"{mean:.2f}",
+                "" if spread is None else f"{spread:.2f}",
                 f"{min(scores):.2f} to {max(scores):.2f}",
                 len(scores),
+                f"{min(row['seconds_of_fastest_epoch'] for row in mine):.0f}",
+            ]
+        )
+    if len(found) == 2 and all(spread for _, spread, _ in found.values()):
+        (se, *ours), (plain, *theirs) = found.values()
+        error = sum(s**2 / n for s, n in (ours, theirs)) ** 0.5
+        lines.append(
+            [
+                "what SE adds",
+                f"{se - plain:+.2f}",
+                f"{error:.2f} (standard error)",
+                *[""] * 3,
             ]
         )
     return lines
@@ -82,9 +97,11 @@ def main():
     ]
     if not rows:
         parser.error("no run is finished: none has a result.json")
-    rows.sort(key=lambda row: (row["model"], row["seed"]), reverse=True)
+    # The network with SE first.
+    rows.sort(key=lambda row: (not row["model"].startswith("se_"), row["seed"]))
     write_csv(RESULT, rows)
     header = ["network", "top-1 (%)", "deviation", "lowest to highest", "runs"]
+    header.append("s an epoch")
     table = markdown(header, summarise(rows))
     put_between_marks(ROOT / "README.md", "cifar10", table)
 

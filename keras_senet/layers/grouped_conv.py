@@ -12,10 +12,10 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     On TensorFlow, Keras compiles a grouped convolution with XLA, which is slow
     on a CPU. Here it is TensorFlow's own operation, which is fast forwards, and
-    which an exported graph has as it is. Its own gradient is a plain loop, so
-    that of the input is another forward convolution, and that of the kernel is
-    taken from dense convolutions of a few groups each. On a GPU or TPU, with
-    dilation, and on other backends everything is Keras' own code.
+    which an exported graph has as it is. On a CPU its own gradient is a plain
+    loop, so that of the input is another forward convolution, and that of the
+    kernel is taken from dense convolutions of a few groups each. With dilation,
+    and on other backends, everything is Keras' own code.
 
     Variables, configuration and results are those of Keras, and so is the
     layer's class name, so that weight files are interchangeable.
@@ -41,7 +41,11 @@ class GroupedConv2D(keras.layers.Conv2D):
     """
 
     def convolution_op(self, inputs, kernel):
-        if self.groups == 1 or max(self.dilation_rate) > 1 or not on_cpu():
+        if (
+            self.groups == 1
+            or max(self.dilation_rate) > 1
+            or keras.backend.backend() != "tensorflow"
+        ):
             return super().convolution_op(inputs, kernel)
         import tensorflow as tf
 
@@ -49,6 +53,9 @@ class GroupedConv2D(keras.layers.Conv2D):
         # A tensor, since a custom gradient would count a variable on its own.
         kernel = tf.identity(ops.convert_to_tensor(kernel, self.compute_dtype))
         how = self.strides, self.padding.upper()
+        if not on_cpu():
+            layout = "NHWC" if self.data_format == "channels_last" else "NCHW"
+            return tf.nn.conv2d(x, kernel, *how, data_format=layout)
         if self.data_format == "channels_last":
             return _convolve(x, kernel, *how)
         # Not every build of TensorFlow has the other format on a CPU.

@@ -13,6 +13,31 @@ def pair(**arguments):
     )
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow has the kernel"
+)
+@pytest.mark.parametrize(
+    ("arguments", "fused"),
+    [
+        ({}, True),
+        ({"dtype": "mixed_bfloat16"}, True),
+        ({"synchronized": True}, False),
+        ({"dtype": "float64"}, False),
+    ],
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_the_graph_has_the_fused_kernel(arguments, fused, training):
+    import tensorflow as tf
+
+    layer = BatchNormalization(**arguments)
+    shape = (2, 5, 6, 4)
+    layer.build(shape)
+    graph = tf.function(lambda x: layer(x, training=training))
+    found = graph.get_concrete_function(tf.TensorSpec(shape)).graph
+    kinds = {operation.type for operation in found.get_operations()}
+    assert ("FusedBatchNormV3" in kinds) == fused
+
+
 @pytest.mark.parametrize(
     ("shape", "arguments"),
     [
