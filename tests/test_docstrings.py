@@ -4,10 +4,12 @@ import dataclasses
 import doctest
 import inspect
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import site_networks
 from data.photos import put_photos
 
 import keras_senet
@@ -28,6 +30,7 @@ from keras_senet.export import legacy, optimization
 from keras_senet.litert import conversion
 from keras_senet.weights import store
 
+ROOT = Path(__file__).parents[1]
 PLACES = (
     keras_senet,
     analysis,
@@ -145,6 +148,28 @@ NAMES = {
     **vars(training),
     "dataclasses": dataclasses,
 }
+
+
+def test_the_page_of_the_api_has_all_of_it():
+    page = (ROOT / "docs/api.md").read_text()
+    shown = set(re.findall(r"^::: keras_senet\..*?(\w+)$", page, re.MULTILINE))
+    there = {name.rpartition(".")[2] for name in PUBLIC} - CONSTRUCTORS
+    assert not there - shown
+
+
+def test_the_page_of_the_networks_has_every_constructor():
+    text = site_networks.page()
+    titles = re.findall(r"^## (\w+)$", text, re.MULTILINE)
+    assert set(titles) == CONSTRUCTORS
+    for part in text.split("\n## ")[1:]:
+        function = getattr(keras_senet, part.partition("\n")[0])
+        described = re.findall(r"^- `(\w+)`: ", part, re.MULTILINE)
+        arguments = list(inspect.signature(function).parameters)
+        assert described == [*arguments, "ValueError", "TypeError"]
+        # Nothing of the docstring is lost.
+        words = re.sub(r"\W", "", function.__doc__)
+        part = part.replace("```pycon", "")
+        assert re.sub(r"\W", "", part).endswith(words)
 
 
 # Of the constructors two stand for all: they share the text.
