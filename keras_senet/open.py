@@ -64,22 +64,7 @@ def open_model(
             f"{name} holds its own weights; weights={weights!r} can't be "
             "loaded as well. Leave one of them out."
         )
-    if not Path(name).is_file():
-        raise ValueError(
-            f"The model file {str(name)!r} does not exist. Give the path of "
-            "what `model.save` wrote."
-        )
-    if not zipfile.is_zipfile(name):
-        raise ValueError(
-            f"The model file {str(name)!r} can't be loaded: it is damaged, or "
-            "no .keras file."
-        )
-    try:
-        model = keras.models.load_model(name, compile=False)
-    except Exception as error:
-        raise ValueError(
-            f"The model file {str(name)!r} can't be loaded: {error}"
-        ) from error
+    model = read_model(name)
     if getattr(model, "card", None) is None:
         raise ValueError(
             f"The model file {str(name)!r} has no card that says how its "
@@ -87,6 +72,36 @@ def open_model(
             "by keras_senet's constructors."
         )
     return model
+
+
+def read_model(path: str | Path) -> keras.Model:
+    """Reads a `.keras` file, of this package or not.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ValueError: if there is no such file, or it can't be read.
+    """
+    if not Path(path).is_file():
+        raise ValueError(
+            f"The model file {str(path)!r} does not exist. Give the path of "
+            "what `model.save` wrote."
+        )
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"The model file {str(path)!r} can't be loaded: it is damaged, or "
+            "no .keras file."
+        )
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:
+        raise ValueError(
+            f"The model file {str(path)!r} can't be loaded: {error}"
+        ) from error
 
 
 def card_of(model) -> Card:

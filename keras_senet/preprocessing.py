@@ -30,13 +30,19 @@ def resolve_normalization(
         normalization: a key of `NORMALIZATIONS`, a pair (mean, std) of numbers
             or of one number per channel, for pixels in [0, 255], or `None` for
             `"imagenet"` with three channels and `"signed"` with others.
-        channels: number of channels of the image.
+            Defaults to `None`.
+        channels: number of channels of the image. Defaults to `3`.
 
     Returns:
         Two tuples of floats, each with one or `channels` numbers.
 
     Raises:
         ValueError: if it is unknown or doesn't fit the channels.
+
+    Example:
+
+    >>> resolve_normalization("signed")
+    ((127.5,), (127.5,))
     """
     if normalization is None:
         normalization = "imagenet" if channels == 3 else "signed"

@@ -6,9 +6,11 @@
         --model se_resnet20 --data cifar10.npz --epochs 20 --seeds 3
 
 Every row of the study and its seeds are trained under one recipe, in memory,
-on any backend of Keras. Each run leaves a file in OUT/runs; a second call
-trains what is left, and studies share the rows that are the same network.
-Written are OUT/STUDY.csv, STUDY.md and STUDY.png.
+on any backend of Keras. The recipe has a folder of its own, such as
+OUT/se_resnet20-cifar10-20_epochs. Each run leaves a file in its folder
+`finished`; a second call trains what is left, and studies share the rows that
+are the same network. STUDY.csv, STUDY.md and STUDY.png beside it have all rows
+and seeds that are finished.
 
 With --config the rows are trained by a file of configs/ instead, on images that
 needn't fit into memory, and on several GPUs or machines:
@@ -21,405 +23,43 @@ test_labels, which needs no TensorFlow; --save-data FILE writes one of --data.
 
 import argparse
 import dataclasses
+import datetime
+import importlib
 import json
 import os
+import re
+import shlex
 import statistics
 import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+import ablation_in_memory as in_memory
 import keras
 import numpy as np
-from marks import ROOT, markdown, write_csv
+from ablation_rows import STUDIES, describe, network_of, record, rows_of
+from ablation_tables import write
+from benchmark import machine_name
+from marks import ROOT
 
 import keras_senet
 from keras_senet import plots
-from keras_senet.architectures.table import SqueezeExcitation, plain_twin
-from keras_senet.device import on_cpu
+from keras_senet.architectures.table import NETWORKS, plain_twin
 
-BATCH, RATE, MOMENTUM, DECAY, SMOOTHING = 128, 0.1, 0.9, 5e-4, 0.1
-WARMUP_EPOCHS = 2
-# Of the schedule "plateau": as in the paper, divided by 10 at most three times.
-PATIENCE, FACTOR, TIMES = 3, 0.1, 3
-
-DEFAULTS = {"model": "se_resnet20", "data": "tfds:cifar10", "epochs": 20}
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of one of the paper's tables: options, and its top-1 error there.
-
-    `options` of `None` are the network without SE.
-    """
-
-    label: str
-    options: dict | None
-    paper: float
-
-
-PLAIN = Row("without SE", None, 23.30)
-STANDARD = Row("SE", {}, 22.28)
-STUDIES = {
-    # Table 10.
-    "reduction": (
-        PLAIN,
-        *(
-            Row(f"r = {ratio}", {"reduction": ratio}, error)
-            for ratio, error in (
-                (2, 22.29),
-                (4, 22.25),
-                (8, 22.26),
-                (16, 22.28),
-                (32, 22.72),
-            )
-        ),
-    ),
-    # Table 11.
-    "squeeze": (
-        Row("max", {"squeeze": "max"}, 22.57),
-        Row("avg", {"squeeze": "avg"}, 22.28),
-    ),
-    # Table 12.
-    "excitation": tuple(
-        Row(name, {"excitation": name}, error)
-        for name, error in (
-            ("relu", 23.47),
-            ("tanh", 23.00),
-            ("sigmoid", 22.28),
-        )
-    ),
-    # Table 13; the stages of --model in the place of 2, 3 and 4.
-    "stages": (
-        PLAIN,
-        *(
-            Row(f"stage {stage}", {"se_stages": (stage,)}, error)
-            for stage, error in ((2, 23.03), (3, 23.04), (4, 22.68))
-        ),
-        Row("all", {}, 22.28),
-    ),
-    # Table 14.
-    "placement": (
-        PLAIN,
-        *(
-            Row(name, {"placement": name}, error)
-            for name, error in (
-                ("standard", 22.28),
-                ("pre", 22.23),
-                ("post", 22.78),
-                ("identity", 22.20),
-            )
-        ),
-    ),
-    # Table 16.
-    "nosqueeze": (
-        PLAIN,
-        Row("no squeeze", {"squeeze": "none"}, 22.93),
-        STANDARD,
-    ),
+# Of runs in memory; with a config they are the config's.
+DEFAULTS = {
+    "model": "se_resnet20",
+    "data": "tfds:cifar10",
+    "epochs": 20,
+    "schedule": "cosine",
+    "precision": "float32",
 }
 
 
-class PaddedCropAndFlip(keras.layers.Layer):
-    """Random parts of images with a black border, flipped by chance.
-
-    The border is an eighth of the size (He et al. 2016, section 4.2).
-    """
-
-    def __init__(self, seed):
-        super().__init__(dtype="float32")
-        self.seeds = keras.random.SeedGenerator(seed)
-
-    def call(self, images, training=False):
-        if not training:
-            return images
-        ops = keras.ops
-        count = ops.shape(images)[0]
-        height, width = images.shape[1:3]
-        for axis, side in ((1, height), (2, width)):
-            border = side // 8
-            pads = [[0, 0]] * 4
-            pads[axis] = [border, border]
-            images = ops.pad(images, pads)
-            first = keras.random.randint(
-                (count, 1), 0, 2 * border + 1, seed=self.seeds
-            )
-            places = first + ops.arange(side, dtype=first.dtype)
-            if axis == 2:
-                # By chance from right to left.
-                flip = keras.random.randint((count, 1), 0, 2, seed=self.seeds)
-                places = ops.where(flip == 1, places[:, ::-1], places)
-            shape = [count, 1, 1, 1]
-            shape[axis] = side
-            images = ops.take_along_axis(
-                images, ops.reshape(places, shape), axis=axis
-            )
-        return images
-
-
-def read(data):
-    """Images and labels for training and for testing, as arrays."""
-    if data.endswith(".npz"):
-        file = np.load(data)
-        return {name: file[name] for name in file.files}
-    from keras_senet.data.labelled import open_images
-
-    found = {}
-    for part in ("train", "test"):
-        images = open_images(data, part)
-        found[f"{part}_images"] = np.stack(
-            [images.read(number).numpy() for number in range(len(images))]
-        )
-        found[f"{part}_labels"] = images.labels
-    return found
-
-
-def build(model, row, shape, classes):
-    """The network of a row, which gives logits, with random weights."""
-    options = {
-        "weights": None,
-        "classes": classes,
-        "input_shape": shape,
-        "classifier_activation": None,
-    }
-    network = keras_senet.find_network(model)
-    if row.options is None:
-        twin = plain_twin(network).name
-        return keras_senet.create_model(twin, **options)
-    # No biases in the SE blocks, as in the paper's ablations.
-    return keras_senet.create_model(
-        model, **{"se_bias": False, **options, **row.options}
-    )
-
-
-def describe(model, row):
-    """What a row changes of the network, in words that files may be called."""
-    if row.options is None:
-        return "plain"
-    se = keras_senet.find_network(model).se
-    changed = [
-        f"{key}={value}".translate({ord(sign): None for sign in "(), "})
-        for key, value in row.options.items()
-        if getattr(se, key) != value
-    ]
-    return "-".join(changed) or "se"
-
-
-def train(args, row, seed, data):
-    """Trains one row with one seed, and returns what is known of it."""
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(args.precision)
-    images, labels = data["train_images"], data["train_labels"]
-    shape = images.shape[1:]
-    network = build(args.model, row, shape, int(labels.max()) + 1)
-    inputs = keras.Input(shape)
-    model = keras.Model(inputs, network(PaddedCropAndFlip(seed)(inputs)))
-    steps = -(-len(images) // BATCH)
-    rate, callbacks = RATE, []
-    if args.schedule == "cosine":
-        warmup = WARMUP_EPOCHS * steps
-        rate = keras.optimizers.schedules.CosineDecay(
-            RATE / warmup,
-            max(1, args.epochs * steps - warmup),
-            warmup_target=RATE,
-            warmup_steps=warmup,
-        )
-    else:
-        callbacks = [
-            keras.callbacks.ReduceLROnPlateau(
-                "loss", FACTOR, PATIENCE, min_lr=RATE * FACTOR**TIMES
-            )
-        ]
-    optimizer = keras.optimizers.SGD(
-        rate, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=SMOOTHING
-        ),
-        metrics=["accuracy"],
-        # XLA makes TensorFlow slower on a CPU.
-        jit_compile=False
-        if on_cpu() and keras.backend.backend() == "tensorflow"
-        else "auto",
-    )
-    one_hot = np.eye(network.output_shape[-1], dtype="float32")
-    begin = time.perf_counter()
-    history = model.fit(
-        images,
-        one_hot[labels],
-        BATCH,
-        args.epochs,
-        verbose=2,
-        callbacks=callbacks,
-    )
-    seconds = time.perf_counter() - begin
-    loss, top1 = model.evaluate(
-        data["test_images"], one_hot[data["test_labels"]], BATCH, verbose=0
-    )
-    return {
-        "schedule": args.schedule,
-        "precision": args.precision,
-        "top1_error": round(100 * (1 - top1), 3),
-        "loss": round(loss, 5),
-        "train_loss": round(history.history["loss"][-1], 5),
-        "parameters": network.count_params(),
-        "images": len(data["test_labels"]),
-        "seconds_per_epoch": round(seconds / args.epochs, 1),
-    }
-
-
-def configure(args, row, seed, folder):
-    """The config of one row with one seed."""
-    # Its engine is TensorFlow's, which the runs in memory do without.
-    from keras_senet.training import load_config
-
-    config = load_config(args.config)
-    model, options = args.model, {**config.options, **(row.options or {})}
-    if row.options is None:
-        model = plain_twin(keras_senet.find_network(model)).name
-        se = {field.name for field in dataclasses.fields(SqueezeExcitation)}
-        options = {k: v for k, v in options.items() if k not in se}
-    return dataclasses.replace(
-        config,
-        model=model,
-        options=options,
-        data=args.data,
-        epochs=args.epochs,
-        seed=seed,
-        out=str(folder),
-    )
-
-
-def train_config(config):
-    """Trains one row by a config, and returns what is known of it."""
-    from keras_senet.training import train as train_run
-
-    run = train_run(config)
-    measured = run.model.card.measured
-    return {
-        "schedule": config.schedule,
-        "precision": config.precision,
-        "top1_error": round(100 * (1 - measured["top1"]), 3),
-        "loss": round(run.history["val_loss"][-1], 5),
-        "train_loss": round(run.history["loss"][-1], 5),
-        "parameters": run.model.count_params(),
-        "images": measured["images"],
-        "seconds_per_epoch": round(
-            statistics.median(run.history["seconds"]), 1
-        ),
-    }
-
-
-def summarise(rows):
-    """A line per row of the study: mean, spread, and the paper's."""
-    lines = []
-    for label in dict.fromkeys(row["row"] for row in rows):
-        found = [row for row in rows if row["row"] == label]
-        errors = [row["top1_error"] for row in found]
-        lines.append(
-            {
-                "row": label,
-                "mean": statistics.mean(errors),
-                "spread": statistics.stdev(errors) if len(errors) > 1 else 0.0,
-                "runs": len(errors),
-                "parameters": found[0]["parameters"],
-                "paper": found[0]["paper_top1_error"],
-            }
-        )
-    return lines
-
-
-def write(args, rows):
-    """The table of runs, its summary, and the picture."""
-    lines = summarise(rows)
-    write_csv(args.out / f"{args.study}.csv", rows)
-    header = [
-        args.study,
-        "top-1 error (%)",
-        "deviation",
-        "runs",
-        "parameters",
-        "the paper's, SE-ResNet-50 on ImageNet",
-    ]
-    text = markdown(
-        header,
-        [
-            [
-                line["row"],
-                f"{line['mean']:.2f}",
-                f"{line['spread']:.2f}",
-                line["runs"],
-                f"{line['parameters']:,}",
-                f"{line['paper']:.2f}",
-            ]
-            for line in lines
-        ],
-    )
-    partial = args.out / f"{args.study}.partial"
-    partial.write_text(text)
-    partial.replace(args.out / f"{args.study}.md")
-    figure, axes = plots.new_figure(6, 3.5)
-    for place, line in enumerate(lines):
-        errors = [r["top1_error"] for r in rows if r["row"] == line["row"]]
-        axes.plot([place] * len(errors), errors, "o", color="tab:blue", ms=4)
-        axes.plot(place, line["mean"], "_", color="black", ms=24)
-    axes.set_xticks(range(len(lines)), [line["row"] for line in lines])
-    axes.set_ylabel("top-1 error (%)")
-    axes.set_title(
-        f"{args.study}: {args.model}, {args.epochs} epochs; a dot per seed, "
-        "bars are means",
-        fontsize=9,
-    )
-    axes.grid(axis="y", alpha=0.3)
-    plots.save(figure, args.out / f"{args.study}.png")
-    print(text)
-
-
-def finished_run(args, row, seed, data):
-    """What is known of a row with a seed, which is trained if it was not."""
-    recipe = f"{args.precision}-{args.schedule}"
-    if args.config:
-        recipe = Path(args.config).stem
-    source = Path(args.data.split(":")[-1]).stem
-    what = (source, args.model, describe(args.model, row), recipe)
-    name = "-".join([*what, str(args.epochs), str(seed)])
-    path = args.out / "runs" / f"{name}.json"
-    if not path.exists():
-        print(f"{args.study}, {row.label}, seed {seed}", flush=True)
-        if args.config:
-            config = configure(args, row, seed, path.with_suffix(""))
-            found = train_config(config)
-        else:
-            found = train(args, row, seed, data)
-        found = {
-            "model": args.model,
-            "seed": seed,
-            "epochs": args.epochs,
-            **found,
-            "backend": keras.backend.backend(),
-            "keras": keras.__version__,
-            "command": "python scripts/ablation.py " + " ".join(sys.argv[1:]),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(found, indent=2) + "\n")
-        partial.replace(path)
-    return {
-        "study": args.study,
-        "row": row.label,
-        **json.loads(path.read_text()),
-        "paper_top1_error": row.paper,
-    }
-
-
 def arguments():
-    """The arguments, checked."""
+    """The arguments, checked, and the config of --config or `None`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -434,59 +74,229 @@ def arguments():
             help=f"(default: {DEFAULTS[name]}, or --config's)",
         )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--schedule", default="cosine", choices=("cosine", "plateau")
-    )
-    parser.add_argument(
-        "--precision",
-        default="float32",
-        choices=("float32", "mixed_bfloat16"),
-    )
+    parser.add_argument("--schedule", choices=in_memory.SCHEDULES)
+    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"))
     parser.add_argument(
         "--rows", nargs="+", help="some rows of the study (default: all)"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
     parser.add_argument("--save-data", metavar="FILE")
     args = parser.parse_args()
-    defaults = DEFAULTS
+    plots.check_matplotlib()
+    try:
+        return args, check(args)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def check(args):
+    """Fills in what was not given, and returns the config or `None`."""
+    config = None
     if args.config:
-        if args.save_data:
-            parser.error("--save-data is for data in memory, without --config")
+        for name in ("schedule", "precision", "save_data"):
+            if getattr(args, name):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for runs in memory, "
+                    "without --config, whose file says it."
+                )
         # Its engine is TensorFlow's, which the runs in memory do without.
         from keras_senet.training import load_config
 
-        defaults = vars(load_config(args.config))
-    for name in DEFAULTS:
+        config = load_config(args.config)
+    for name, default in DEFAULTS.items():
         if getattr(args, name) is None:
-            setattr(args, name, defaults[name])
-    labels = [row.label for row in STUDIES[args.study]]
+            setattr(args, name, getattr(config, name) if config else default)
+    if not isinstance(args.data, str):
+        raise ValueError("--config's data are arrays. Give --data as well.")
+    warmup = in_memory.SCHEDULES.get(args.schedule, {}).get("warmup_epochs", 0)
+    least = 1 if config else warmup + 1
+    if args.epochs < least or args.seeds < 1:
+        raise ValueError(
+            f"--epochs is {args.epochs} and --seeds {args.seeds}. Allowed: "
+            f"at least {least}, and at least 1."
+        )
+    if config:
+        config = dataclasses.replace(
+            config, model=args.model, data=args.data, epochs=args.epochs
+        )
+    check_rows(args, options_of(config))
+    return config
+
+
+def check_rows(args, options):
+    """Raises an error for rows that the network can't be built with."""
+    network = keras_senet.find_network(args.model)
+    if network.se is None:
+        with_se = next(
+            x for x in NETWORKS.values() if x.se and plain_twin(x) == network
+        )
+        raise ValueError(
+            f"--model is {args.model!r}, which has no SE blocks. Give "
+            f"{with_se.name!r}; the studies have its twin as a row."
+        )
+    labels = [row.label for row in rows_of(args.study, network)]
     for label in args.rows or ():
         if label not in labels:
-            parser.error(
+            raise ValueError(
                 f"--rows has {label!r}. Allowed: "
                 f"{', '.join(map(repr, labels))}."
             )
-    if args.epochs <= WARMUP_EPOCHS or args.seeds < 1:
-        parser.error(
-            f"--epochs is {args.epochs} and --seeds {args.seeds}. Allowed: "
-            f"more than {WARMUP_EPOCHS}, and at least 1."
+    refused = {}
+    for row in rows_of(args.study, network):
+        try:
+            record(network, options, row)
+        except ValueError as error:
+            refused[row.label] = str(error)
+    for label in args.rows or labels:
+        if label in refused:
+            fit = [f"{x!r}" for x in labels if x not in refused]
+            # The network without SE is no study.
+            other = (
+                f"--rows, of {', '.join(fit)},"
+                if fit[1:]
+                else "another --study"
+            )
+            raise ValueError(
+                f"The row {label!r} does not fit: {refused[label]} Give "
+                f"{other} or another --model."
+            )
+
+
+def options_of(config):
+    """The arguments of the constructor that all rows share."""
+    return config.options if config else in_memory.OPTIONS
+
+
+def open_folder(args, recipe):
+    """The folder of a recipe, which has no runs of another."""
+    source = Path(args.data.partition(":")[2] or args.data).stem
+    words = [args.model, re.sub(r"\W+", "_", source), f"{args.epochs}_epochs"]
+    if args.config:
+        words.append(Path(args.config).stem)
+    else:
+        words += [
+            getattr(args, name)
+            for name in ("schedule", "precision")
+            if getattr(args, name) != DEFAULTS[name]
+        ]
+    folder = args.out / "-".join(words)
+    path = folder / "recipe.json"
+    if any(folder.glob("finished/*.json")):
+        before = json.loads(path.read_text())
+        for key in before.keys() | recipe.keys():
+            if before.get(key) != recipe.get(key):
+                sys.exit(
+                    f"The runs in {folder} are of another recipe: `{key}` is "
+                    f"{before.get(key)!r} there and {recipe.get(key)!r} here. "
+                    "Give another --out, or what they were run with."
+                )
+    write_json(path, recipe)
+    return folder
+
+
+def write_json(path, facts):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(facts, indent=2) + "\n")
+    partial.replace(path)
+
+
+def train_config(config, folder, model, options, seed):
+    """Trains a network by a config, and returns what is known of it."""
+    from keras_senet.training import train
+
+    run = train(
+        dataclasses.replace(
+            config, model=model, options=options, seed=seed, out=str(folder)
         )
-    plots.check_matplotlib()
-    return args
+    )
+    measured = run.model.card.measured
+    return {
+        "top1_error": round(100 * (1 - measured["top1"]), 3),
+        "loss": round(run.history["val_loss"][-1], 5),
+        "train_loss": round(run.history["loss"][-1], 5),
+        "parameters": run.model.count_params(),
+        "images": measured["images"],
+        "seconds_per_epoch": round(
+            statistics.median(run.history["seconds"]), 1
+        ),
+    }
+
+
+def circumstances():
+    """When and on what a run was made."""
+    backend = keras.backend.backend()
+    engine = importlib.import_module(backend)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "device": gpu_name(backend, engine) or machine_name(),
+        "backend": f"{backend} {engine.__version__}",
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        # Where files lie is this machine's.
+        "command": "python scripts/ablation.py "
+        + shlex.join(
+            Path(word).name if os.path.isabs(word) else word
+            for word in sys.argv[1:]
+        ),
+    }
+
+
+def gpu_name(backend, engine):
+    """The name of the GPU or TPU that Keras runs on, or nothing."""
+    if backend == "jax":
+        device = engine.devices()[0]
+        return "" if device.platform == "cpu" else device.device_kind
+    if backend == "torch":
+        there = engine.cuda.is_available()
+        return engine.cuda.get_device_name() if there else ""
+    gpus = engine.config.list_physical_devices("GPU")
+    details = engine.config.experimental.get_device_details
+    return details(gpus[0]).get("device_name", "GPU") if gpus else ""
 
 
 def main():
-    args = arguments()
-    data = None if args.config else read(args.data)
+    args, config = arguments()
+    network, options = keras_senet.find_network(args.model), options_of(config)
+    if config:
+        recipe = config.record()
+        # Every run has its own.
+        del recipe["seed"]
+    else:
+        try:
+            data = in_memory.read(args.data)
+        except ValueError as error:
+            sys.exit(str(error))
+        recipe = in_memory.recipe(args, data)
     if args.save_data:
-        np.savez(args.save_data, **data)
-    rows = [
-        finished_run(args, row, seed, data)
-        for row in STUDIES[args.study]
-        if not args.rows or row.label in args.rows
-        for seed in range(args.seeds)
-    ]
-    write(args, rows)
+        with Path(f"{args.save_data}.partial").open("wb") as file:
+            np.savez(file, **data)
+        Path(file.name).replace(args.save_data)
+    folder = open_folder(args, recipe)
+    for row in rows_of(args.study, network):
+        if args.rows and row.label not in args.rows:
+            continue
+        name, given = network_of(network, options, row)
+        for seed in range(args.seeds):
+            run = f"{describe(network, options, row)}-{seed}"
+            path = folder / "finished" / f"{run}.json"
+            if path.exists():
+                continue
+            print(f"{args.study}, {row.label}, seed {seed}", flush=True)
+            facts = {"model": name, "options": given, "seed": seed}
+            facts["epochs"] = args.epochs
+            facts["schedule"] = args.schedule
+            facts["precision"] = args.precision
+            if config:
+                # What it goes on from, which git ignores.
+                place = folder / "runs" / run
+                facts |= train_config(config, place, name, given, seed)
+            else:
+                facts |= in_memory.train(name, given, recipe, seed, data)
+            write_json(path, facts | circumstances())
+            # After each, so that nothing is lost when it is stopped.
+            write(args, folder, network, options)
+    print(write(args, folder, network, options))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 """Writes what the networks cost, and draws the published errors against it.
 
     python scripts/complexity.py
-    python scripts/complexity.py --model se_resnet50 --out layers.csv
+    python scripts/complexity.py --model se_resnet50 --out costs
 
-Without --model: results/complexity.csv (a network and its plain twin a row),
-results/complexity_stages.csv and results/complexity.png. With it: the layers of
-one network. Nothing is computed with the networks, so any Keras backend does.
+Writes into the folder --out. Without --model: complexity.csv (a network and its
+plain twin a row), complexity_stages.csv and complexity.png. With it:
+MODEL_layers.csv, the layers of one network or .keras file and those of its
+plain twin. Nothing is computed with the networks, so any Keras backend does.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from keras_senet.analysis.cost import (
     layer_costs,
     stage_costs,
 )
-from keras_senet.analysis.summary import published_errors
+from keras_senet.analysis.summary import published_errors, summarize
 from keras_senet.architectures.table import NETWORKS, plain_twin
 from keras_senet.plots import new_figure, save
 
@@ -147,7 +148,7 @@ def draw(rows, path):
     print(f"wrote {path}")
 
 
-def write_all():
+def write_all(out):
     rows, stages = [], []
     for name in keras_senet.list_models():
         row, parts = network_row(name)
@@ -160,17 +161,20 @@ def write_all():
         keras.utils.clear_session()
     put_twins(rows)
     put_stage_twins(stages, {row["network"]: row["plain_twin"] for row in rows})
-    write_csv(RESULTS / "complexity.csv", rows)
-    write_csv(RESULTS / "complexity_stages.csv", stages)
-    draw(rows, RESULTS / "complexity.png")
+    write_csv(out / "complexity.csv", rows)
+    write_csv(out / "complexity_stages.csv", stages)
+    draw(rows, out / "complexity.png")
 
 
 def write_layers(name, out):
+    columns = ("parameters", "multiply_adds", "element_sums", "activations")
     rows = []
-    for row in layer_costs(keras_senet.create_model(name, weights=None)):
-        shape = "x".join(map(str, row.output))
-        rows.append({**dataclasses.asdict(row), "output": shape})
-    write_csv(out, rows)
+    for row in summarize(name)["layers"]:
+        twin = row.pop("plain", None) or {}
+        shape = "x".join(map(str, row["output"]))
+        plain = {f"plain_{key}": twin.get(key, "") for key in columns}
+        rows.append({**row, "output": shape, **plain})
+    write_csv(out / f"{Path(name).stem}_layers.csv", rows)
 
 
 def main():
@@ -178,12 +182,15 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--model", help="the layers of one network instead")
-    parser.add_argument("--out", type=Path, default=Path("layers.csv"))
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="(default: results)"
+    )
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     if args.model:
         write_layers(args.model, args.out)
     else:
-        write_all()
+        write_all(args.out)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,32 @@
 """scripts/ablation.py: its studies, and its augmentation on the device."""
 
+import argparse
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import ablation
+import ablation_in_memory as in_memory
+import ablation_rows as rows
+import ablation_tables as tables
 import keras
 import numpy as np
 import pytest
 from training.runs import write_photos
 
+import keras_senet
+from keras_senet.architectures.variants import from_record
+
 SCRIPT = Path(ablation.__file__)
+CONFIG = SCRIPT.parents[1] / "configs/ablation.py"
 
 
 def test_augmented_images_are_parts_of_the_padded_ones(rng):
     images = rng.integers(1, 256, (12, 16, 24, 3)).astype("float32")
-    layer = ablation.PaddedCropAndFlip(0)
+    layer = in_memory.PaddedCropAndFlip(0)
     found = keras.ops.convert_to_numpy(layer(images, training=True))
     places = set()
     for image, one in zip(images, found, strict=True):
@@ -39,32 +48,120 @@ def test_augmented_images_are_parts_of_the_padded_ones(rng):
     np.testing.assert_array_equal(same, images)
 
 
-@pytest.mark.parametrize("study", ablation.STUDIES)
+NETWORK = keras_senet.find_network("se_resnet20")
+OPTIONS = in_memory.OPTIONS
+
+
+@pytest.mark.parametrize("study", rows.STUDIES)
 def test_the_rows_of_a_study_are_different_networks(study):
     records = []
-    for row in ablation.STUDIES[study]:
-        model = ablation.build("se_resnet20", row, (32, 32, 3), 10)
+    for row in rows.rows_of(study, NETWORK):
+        name, options = rows.network_of(NETWORK, OPTIONS, row)
+        model = keras_senet.create_model(name, weights=None, **options)
         records.append(repr(model.card.record["se"]))
-        if row.options is None:
-            assert model.card.network == "resnet20"
-        else:
+        expected = "resnet20" if row.options is None else "se_resnet20"
+        assert model.card.network == expected
+        assert from_record(model.card.record) == rows.record(
+            NETWORK, OPTIONS, row
+        )
+        if row.options is not None:
             assert not model.card.record["se"]["se_bias"]
     assert len(set(records)) == len(records)
 
 
+def test_the_errors_are_those_the_paper_prints():
+    """Tables 10 to 16, top-1 error."""
+    network = keras_senet.find_network("se_resnet50")
+    errors = {
+        study: [row.paper for row in rows.rows_of(study, network)]
+        for study in rows.STUDIES
+    }
+    assert errors == {
+        "reduction": [23.30, 22.29, 22.25, 22.26, 22.28, 22.72],
+        "squeeze": [22.57, 22.28],
+        "excitation": [23.47, 23.00, 22.28],
+        "stages": [23.30, 23.03, 23.04, 22.68, None, 22.28],
+        "placement": [23.30, 22.28, 22.23, 22.78, 22.20, 22.48],
+        "nosqueeze": [23.30, 22.93, 22.28],
+    }
+
+
 def test_rows_of_two_studies_that_are_one_network_have_one_name():
     names = {
-        study: [ablation.describe("se_resnet20", row) for row in rows]
-        for study, rows in ablation.STUDIES.items()
+        study: [
+            rows.describe(NETWORK, OPTIONS, row)
+            for row in rows.rows_of(study, NETWORK)
+        ]
+        for study in rows.STUDIES
     }
     assert names["placement"][:3] == ["plain", "se", "placement=pre"]
     assert names["reduction"][4] == names["excitation"][2] == "se"
+    assert names["nosqueeze"][2] == names["stages"][-1] == "se"
     assert names["stages"][1] == "se_stages=2"
 
 
-@pytest.mark.slow
-def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
-    arrays = {
+def test_names_say_what_a_row_changes_of_the_config():
+    options = {"reduction": 4, "normalization": "mean"}
+    names = [
+        rows.describe(NETWORK, options, row)
+        for row in rows.rows_of("reduction", NETWORK)
+    ]
+    assert names[2:5] == ["se", "reduction=8", "reduction=16"]
+
+
+def test_the_stages_are_those_of_the_network():
+    network = keras_senet.find_network("se_bn_inception")
+    found = rows.rows_of("stages", network)
+    assert [row.label for row in found[1:-1]] == [
+        "stage 3",
+        "stage 4",
+        "stage 5",
+    ]
+    assert [row.paper for row in found[1:-1]] == [None] * 3
+    for row in found:
+        rows.record(network, OPTIONS, row)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("placement --model se_vgg16", "has no `placement`. Give another --st"),
+        ("placement --model se_inception_resnet_v2", "'3x3' does not fit"),
+        ("reduction --model resnet20", "no SE blocks. Give 'se_resnet20'"),
+        ("reduction --model plain_senet154", "Give 'senet154'"),
+        ("stages --model se_bn_inception --rows 'stage 2'", "'stage 3'"),
+        ("squeeze --epochs 2", "at least 3"),
+        ("squeeze --epochs 0 --schedule plateau", "at least 1,"),
+        ("squeeze --config CONFIG --schedule cosine", "--schedule is for"),
+        ("squeeze --config CONFIG --precision float32", "--precision is for"),
+        ("squeeze --config none.py", "does not exist"),
+    ],
+)
+def test_what_does_not_fit_is_refused(words, message, monkeypatch, capsys):
+    words = words.replace("CONFIG", str(CONFIG))
+    words = ["ablation.py", "--study", *shlex.split(words)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        ablation.arguments()
+    assert message in capsys.readouterr().err
+
+
+def test_one_epoch_of_a_config_is_enough(monkeypatch):
+    words = f"ablation.py --study squeeze --epochs 1 --config {CONFIG}"
+    monkeypatch.setattr(sys, "argv", words.split())
+    args, config = ablation.arguments()
+    assert (args.model, config.epochs) == ("se_resnet50", 1)
+
+
+def test_images_of_many_sizes_are_refused(tmp_path):
+    photos = write_photos(tmp_path / "photos", train=1, validation=1)
+    with pytest.raises(ValueError, match="--config"):
+        in_memory.read(photos)
+
+
+@pytest.fixture
+def arrays(rng):
+    return {
         f"{part}_{kind}": value
         for part in ("train", "test")
         for kind, value in (
@@ -72,20 +169,93 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, rng):
             ("labels", np.arange(32) % 3),
         )
     }
+
+
+def test_arrays_that_are_missing_or_do_not_fit_are_refused(tmp_path, arrays):
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    for name, array in in_memory.read(str(path)).items():
+        np.testing.assert_array_equal(array, arrays[name])
+    np.savez(path, **{**arrays, "test_labels": arrays["test_labels"][1:]})
+    with pytest.raises(ValueError, match=r"test_labels of int64 .*\(31,\)"):
+        in_memory.read(str(path))
+    del arrays["test_labels"]
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="no array 'test_labels'"):
+        in_memory.read(str(path))
+    with pytest.raises(ValueError, match="no such file"):
+        in_memory.read(str(tmp_path / "none.npz"))
+
+
+def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):
+    args = argparse.Namespace(
+        **{**ablation.DEFAULTS, "data": "a/x.npz"}, out=tmp_path, config=None
+    )
+    recipe = in_memory.recipe(args, arrays)
+    folder = ablation.open_folder(args, recipe)
+    assert folder.name == "se_resnet20-x-20_epochs"
+    # Nothing is finished yet.
+    ablation.open_folder(args, {**recipe, "learning_rate": 1})
+    ablation.open_folder(args, recipe)
+    ablation.write_json(folder / "finished/se-0.json", {})
+    args.data = "tfds:x"
+    assert ablation.open_folder(args, recipe) == folder
+    arrays["test_images"][0, 0, 0, 0] ^= 1
+    with pytest.raises(SystemExit, match="another recipe: `data_sha256`"):
+        ablation.open_folder(args, in_memory.recipe(args, arrays))
+    args.precision = "mixed_bfloat16"
+    other = ablation.open_folder(args, in_memory.recipe(args, arrays))
+    assert other.name == "se_resnet20-x-20_epochs-mixed_bfloat16"
+
+
+def test_the_table_compares_with_the_first_row():
+    """Of the difference of two means, with Welch's standard error."""
+    errors = {"plain": [9.0, 9.4, 9.8], "SE": [8.2, 8.4], "pre": [8.0]}
+    runs = [
+        {
+            "row": label,
+            "top1_error": error,
+            "parameters": 1000,
+            "paper_top1_error": None if label == "pre" else 22.5,
+        }
+        for label, some in errors.items()
+        for error in some
+    ]
+    lines = tables.table("placement", tables.summarise(runs)).splitlines()
+    cells = [
+        [x.strip() for x in line.strip("|").split("|")] for line in lines[2:]
+    ]
+    plain, se = (np.array(errors[x]) for x in ("plain", "SE"))
+    wrong = np.sqrt(plain.var(ddof=1) / 3 + se.var(ddof=1) / 2)
+    assert cells == [
+        ["plain", "9.40", "0.40", "3", "", "", "1,000", "22.50"],
+        ["SE", "8.30", "0.14", "2", "-1.10", f"{wrong:.2f}", "1,000", "22.50"],
+        ["pre", "8.00", "", "1", "-1.40", "", "1,000", ""],
+    ]
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_where_it_stopped(tmp_path, arrays):
     np.savez(tmp_path / "data.npz", **arrays)
     command = [sys.executable, SCRIPT, "--study", "squeeze", "--epochs", "3"]
     command += ["--data", tmp_path / "data.npz", "--out", tmp_path / "out"]
     subprocess.run([*command, "--seeds", "1", "--rows", "max"], check=True)
-    name = "data-se_resnet20-squeeze=max-float32-cosine-3-0.json"
-    first = tmp_path / "out/runs" / name
+    folder = tmp_path / "out/se_resnet20-data-3_epochs"
+    first = folder / "finished/squeeze=max-0.json"
     written = first.stat().st_mtime_ns
+    known = json.loads(first.read_text())
+    assert known["numpy"] == np.__version__
+    assert known["backend"].startswith(keras.backend.backend())
+    assert str(tmp_path) not in known["command"]
     subprocess.run([*command, "--seeds", "1"], check=True)
     assert first.stat().st_mtime_ns == written
-    with (tmp_path / "out/squeeze.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["row"] for row in rows] == ["max", "avg"]
-    assert "22.57" in (tmp_path / "out/squeeze.md").read_text()
-    assert (tmp_path / "out/squeeze.png").exists()
+    # What a smaller call finds is all that is finished.
+    subprocess.run([*command, "--seeds", "1", "--rows", "avg"], check=True)
+    with (folder / "squeeze.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [row["row"] for row in found] == ["max", "avg"]
+    assert "22.57" in (folder / "squeeze.md").read_text()
+    assert (folder / "squeeze.png").exists()
 
 
 @pytest.mark.slow
@@ -105,13 +275,15 @@ def test_a_config_trains_the_rows(tmp_path):
     command += ["--config", tmp_path / "config.py", "--out", tmp_path / "out"]
     command += ["--rows", "without SE", "pre"]
     subprocess.run(command, check=True)
-    runs = tmp_path / "out/runs"
+    [folder] = (tmp_path / "out").iterdir()
+    assert folder.name == "se_resnet20-photos-3_epochs-config"
     options = {}
-    for path in runs.glob("*.json"):
-        config = json.loads((path.with_suffix("") / "config.json").read_text())
+    for path in folder.glob("finished/*.json"):
+        run = folder / "runs" / path.stem
+        config = json.loads((run / "config.json").read_text())
         options[config["model"]] = config["options"]
         known = json.loads(path.read_text())
-        result = json.loads((path.with_suffix("") / "result.json").read_text())
+        result = json.loads((run / "result.json").read_text())
         assert known["images"] == result["measured"]["images"] == 12
         assert known["top1_error"] == pytest.approx(
             100 * (1 - result["measured"]["top1"]), abs=1e-3

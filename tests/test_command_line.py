@@ -165,6 +165,7 @@ def test_models_of_every_kind_predict(arguments, photos, tmp_path, capsys):
     ("arguments", "words"),
     [
         (["summary", "se_resnet5"], ["'se_resnet56'"]),
+        (["summary", "none.keras"], ["'none.keras' does not exist"]),
         (["list", "xyz"], ["'xyz'"]),
         (["predict", "a.jpg", "--model", "alexnet"], ["no weights"]),
         (["predict", "a.jpg", "--model", "resnet50"], ["put it at"]),

@@ -54,7 +54,7 @@ LEFT_OUT = {
     r"\./scripts/(demo|test)": "what runs the tests",
     r"pip install": "what runs the tests installs it",
     r"python scripts/benchmark\.py": "needs the peers; tests/test_benchmark.py",
-    r"python scripts/complexity\.py": "writes results/; tests/analysis",
+    r"python scripts/complexity\.py": "tests/analysis/test_summary.py",
     r"python scripts/ablation\.py .*--config": "tests/test_ablation.py",
     r"keras-senet verify-weights": "the hub; tests/weights/test_published.py",
     r'export |    "task"': "a cluster; tests/training/test_processes.py",

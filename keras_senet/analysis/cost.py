@@ -44,6 +44,12 @@ class Complexity:
         activation_bytes: the memory that they take.
         peak_bytes: the most memory that activations take at once in inference,
             if the layers run one by one and none works in place.
+
+    Example:
+
+    >>> counts = complexity(keras_senet.SEResNet20(weights=None))
+    >>> counts.parameters - counts.se_parameters
+    269722
     """
 
     parameters: int
@@ -73,6 +79,13 @@ class LayerCost:
         multiply_adds: as in `Complexity`.
         element_sums: as in `Complexity`.
         activations: numbers that it puts out.
+
+    Example:
+
+    >>> rows = layer_costs(keras_senet.SEResNet20(weights=None))
+    >>> [first] = [row for row in rows if row.name == "conv1_conv"]
+    >>> first.output, first.parameters, first.multiply_adds
+    ((32, 32, 16), 432, 442368)
     """
 
     name: str

@@ -32,6 +32,15 @@ class Excitations:
         closed: name of the SE layer -> part of all images, 0 to 1, whose gate
             is within 0.1 of zero, float64 of shape `(channels,)`.
         open: the same of gates within 0.1 of one.
+
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> photos = np.zeros((4, 32, 32, 3))
+    >>> found = keras_senet.analysis.excitations(model, photos, [0, 1, 1, 1])
+    >>> mean, std = found.overall("conv4_block3_se")
+    >>> mean.shape, float(std.max()) < 1e-6
+    ((64,), True)
     """
 
     network: str

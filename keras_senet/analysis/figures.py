@@ -137,6 +137,15 @@ def plot_depth(
     Raises:
         ImportError: without matplotlib.
 
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> photos, labels = 255 * np.random.rand(4, 32, 32, 3), [0, 0, 1, 1]
+    >>> roles = role(excitations(model, photos, labels))
+    >>> alone = block_groups(model)
+    >>> removed = accuracy_without(model, photos, labels, alone)
+    >>> plot_depth(roles, {"gates of one": removed}, "depth.png")
+
     Reference:
         The paper's section 7.2.
     """

@@ -106,6 +106,11 @@ def block_groups(model: keras.Model) -> dict[str, list[str]]:
 
     Raises:
         ValueError: if the model has no SE block.
+
+    Example:
+
+    >>> block_groups(keras_senet.SEResNet20(weights=None))["conv4_block3_se"]
+    ['conv4_block3_se']
     """
     return {block.name: [block.name] for block in se_blocks(model)}
 
@@ -121,6 +126,11 @@ def stage_groups(model: keras.Model) -> dict[str, list[str]]:
 
     Raises:
         ValueError: if the model has no SE block.
+
+    Example:
+
+    >>> stage_groups(keras_senet.SEResNet20(weights=None))["conv4"]
+    ['conv4_block1_se', 'conv4_block2_se', 'conv4_block3_se']
     """
     groups = {}
     for block in se_blocks(model):

@@ -66,6 +66,15 @@ def study(
         ValueError: if the model is no classifier with SE blocks, the classes
             don't fit it, or there is no such class.
 
+    Example:
+
+    >>> from keras_senet.analysis.study import study
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> images = open_images("folder:photos", "validation")
+    >>> found = study(model, images, "out")
+    >>> found["blocks"][0]["block"]
+    'conv2_block1_se'
+
     Reference:
         The paper's section 7.2.
     """

@@ -1,8 +1,9 @@
-"""One network in words and numbers, for the command line."""
+"""A network or saved model in words and numbers, for the command line."""
 
 import csv
 import dataclasses
 from importlib import resources
+from pathlib import Path
 
 from keras_senet.analysis.cost import (
     complexity,
@@ -13,6 +14,8 @@ from keras_senet.analysis.cost import (
 from keras_senet.applications import create_model, find_network
 from keras_senet.architectures.table import Network, plain_twin
 from keras_senet.architectures.variants import keywords
+from keras_senet.layers import SqueezeExcite
+from keras_senet.open import read_model
 from keras_senet.weights import sources
 
 
@@ -29,11 +32,12 @@ def published_errors() -> dict[str, dict[str, str]]:
     return {row.pop("network"): row for row in rows}
 
 
-def summarize(name: str, weights: str | None = None) -> dict:
-    """Describes a network of the registry.
+def summarize(name: str | Path, weights: str | None = None) -> dict:
+    """Describes a network of the registry, or a saved model.
 
     Args:
-        name: name in the registry, such as `"se_resnet50"`.
+        name: name in the registry, such as `"se_resnet50"`, or the path of a
+            `.keras` file. Its model may be any functional one.
         weights: tag of weights, whose graph may stride and pool in other
             places, or `None` for the network as it is by default. Defaults to
             `None`.
@@ -42,12 +46,20 @@ def summarize(name: str, weights: str | None = None) -> dict:
         Dictionary of `name`, `title`, `facts` (sentences), the fields of
         `Complexity`; `parts`, what `stage_costs` gives per stage, and
         `layers`, what `layer_costs` gives per layer, both with the counts of
-        the `plain` twin if the network has SE blocks (`None` where it lacks
+        the `plain` twin if the model has SE blocks (`None` where it lacks
         the layer).
 
     Raises:
-        ValueError: if there is no such network.
+        ValueError: if there is no such network or file, or the size of the
+            file's images is not fixed.
+
+    Example:
+
+    >>> summarize("se_resnet20")["se_parameters"]
+    2373
     """
+    if str(name).endswith(".keras"):
+        return _summarize_file(name, weights)
     network = find_network(name)
     name = network.name
     counts = table()[name]
@@ -62,22 +74,49 @@ def summarize(name: str, weights: str | None = None) -> dict:
     model = create_model(name, weights=None, **changes)
     if changes:
         counts = dataclasses.asdict(complexity(model))
-    layers = layer_costs(model)
-    parts = stage_costs(layers)
-    layers = [dataclasses.asdict(row) for row in layers]
-    if network.se:
-        twin = plain_twin(network).name
-        plain = layer_costs(create_model(twin, weights=None, **changes))
-        _put_beside(parts, stage_costs(plain), "stage")
-        _put_beside(layers, map(dataclasses.asdict, plain), "name")
     return {
         "name": name,
         "title": network.title,
         "facts": _facts(network, counts, weights),
         **counts,
-        "parts": parts,
-        "layers": layers,
+        **_counts_of(model),
     }
+
+
+def _summarize_file(path, weights):
+    if weights is not None:
+        raise ValueError(
+            f"{path} holds its own weights; weights={weights!r} have no part "
+            "in it. Leave one of them out."
+        )
+    model = read_model(path)
+    counts = dataclasses.asdict(complexity(model))
+    shape = "x".join(str(size) for size in model.input_shape[1:])
+    facts = _counted(counts, shape, "the plain network")
+    card = getattr(model, "card", None)
+    if card is not None:
+        facts.append(f"of the network {card.network}")
+        if card.changed():
+            facts[-1] += f", with {card.changed()}"
+    return {
+        "name": Path(path).name,
+        "title": card.title if card else model.name,
+        "facts": facts,
+        **counts,
+        **_counts_of(model),
+    }
+
+
+def _counts_of(model):
+    """The counts of stages and layers, with those of the plain twin."""
+    layers = layer_costs(model)
+    # The same layers, but for the blocks.
+    plain = [row for row in layers if row.kind != SqueezeExcite.__name__]
+    parts, rows = stage_costs(layers), list(map(dataclasses.asdict, layers))
+    if len(plain) < len(layers):
+        _put_beside(parts, stage_costs(plain), "stage")
+        _put_beside(rows, list(map(dataclasses.asdict, plain)), "name")
+    return {"parts": parts, "layers": rows}
 
 
 def _put_beside(rows, plain, key):
@@ -89,20 +128,17 @@ def _put_beside(rows, plain, key):
         row["plain"] = twin and {column: twin[column] for column in columns}
 
 
-def _facts(network: Network, counts, weights):
-    size = network.input_size
+def _counted(counts, size, twin):
+    """What was counted, in sentences."""
     facts = [
         f"{counts['parameters']:,} trainable parameters, "
-        f"{counts['multiply_adds'] / 1e9:.3f} G multiply-adds at {size}x{size}",
-    ]
-    facts.append(
+        f"{counts['multiply_adds'] / 1e9:.3f} G multiply-adds at {size}",
         f"{counts['activations'] / 1e6:.2f} M activations, "
         f"{counts['activation_bytes'] / 2**20:.1f} MiB an image if all are "
         f"kept for gradients; {counts['peak_bytes'] / 2**20:.1f} MiB at once "
-        "in inference (no operation fused or in place)"
-    )
-    if network.se:
-        se = network.se
+        "in inference (no operation fused or in place)",
+    ]
+    if counts["se_parameters"]:
         biases = counts["se_parameters"] - counts["equation_5"]
         more = counts["se_parameters"] / (
             counts["parameters"] - counts["se_parameters"]
@@ -112,10 +148,18 @@ def _facts(network: Network, counts, weights):
         )
         facts.append(
             f"SE adds {counts['se_parameters']:,} parameters (+{more:.1%}) and "
-            f"{work:.2%} multiply-adds to {plain_twin(network).name}; "
+            f"{work:.2%} multiply-adds to {twin}; "
             f"{counts['equation_5']:,} of the parameters are Eq. 5 "
             f"(2/r * sum of N C²), {biases:,} biases and rounding"
         )
+    return facts
+
+
+def _facts(network: Network, counts, weights):
+    size = network.input_size
+    facts = _counted(counts, f"{size}x{size}", plain_twin(network).name)
+    if network.se:
+        se = network.se
         facts.append(
             f"reduction {se.reduction}, squeeze {se.squeeze}, excitation "
             f"{se.excitation}, biases {'on' if se.se_bias else 'off'}"

@@ -1,4 +1,4 @@
-"""One network: its stages, what they cost, and the share of SE."""
+"""A network or saved model: its stages, their cost, and the share of SE."""
 
 import json
 
@@ -7,7 +7,7 @@ from keras_senet.commands.terminal import console, table
 
 def configure(parser) -> None:
     """Adds the arguments."""
-    parser.add_argument("name", help="such as se_resnet50")
+    parser.add_argument("name", help="such as se_resnet50, or a .keras file")
     parser.add_argument(
         "--weights", metavar="TAG", help="the graph of these weights"
     )

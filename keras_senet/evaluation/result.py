@@ -21,6 +21,13 @@ class Result:
         class_names: names of the images' classes.
         per_class: of every class `"images"` (array of int64), `"top1"` and
             `"top5"` (arrays of float64; NaN for a class without an image).
+
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights="cifar10")
+    >>> result = evaluate(model, data="folder:photos")
+    >>> result.images, result.per_class["images"]
+    (2, array([1, 1]))
     """
 
     images: int

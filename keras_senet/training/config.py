@@ -284,6 +284,12 @@ def load_config(
     Raises:
         ValueError: if the file has none, or for a field or value that is not
             allowed.
+
+    Example:
+
+    >>> words = ["--model", "se_resnet20", "--data", "tfds:cifar10"]
+    >>> load_config(None, [*words, "--epochs", "20"]).epochs
+    20
     """
     given = parse_fields(changes)
     if path is None:

@@ -79,8 +79,9 @@ def trust(remote: RemoteFile) -> str:
         Text such as `sha256 published`.
 
     Example:
-        >>> trust(RemoteFile("a.h5", "https://a.org/a.h5", size=12))
-        'size, then sha256 of first use'
+
+    >>> trust(RemoteFile("a.h5", "https://a.org/a.h5", size=12))
+    'size, then sha256 of first use'
     """
     if remote.digest:
         return f"{remote.algorithm} published"

@@ -9,7 +9,7 @@ import pytest
 import keras_senet
 from keras_senet.analysis import complexity, layer_costs, stage_costs
 from keras_senet.analysis.cost import table
-from keras_senet.analysis.summary import published_errors, summarize
+from keras_senet.analysis.summary import published_errors
 from keras_senet.architectures.build import build
 from keras_senet.architectures.table import NETWORKS, plain_twin
 from keras_senet.architectures.variants import variant
@@ -342,20 +342,3 @@ def test_stages_are_their_layers():
         64 * 9 * 64 * (32 + 5 * 64) + 3 * 2 * 64 * 64 // 16
     )
     assert stages["conv4"]["se_parameters"] == 3 * (2 * 64 * 4 + 64 + 4)
-
-
-def test_a_summary_has_the_plain_twin_beside():
-    result = summarize("se_resnet20")
-    plain = summarize("resnet20")
-    for row, twin in zip(result["parts"], plain["parts"], strict=True):
-        for key, count in row["plain"].items():
-            assert count == twin[key]
-    alone = [row["name"] for row in result["layers"] if row["plain"] is None]
-    assert alone == [
-        f"conv{stage}_block{block}_se"
-        for stage in (2, 3, 4)
-        for block in (1, 2, 3)
-    ]
-    assert any(
-        "2,016 of the parameters are Eq. 5" in x for x in result["facts"]
-    )

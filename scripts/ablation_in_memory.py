@@ -1,0 +1,244 @@
+"""Trains on arrays in memory, augmented on the device, on any Keras backend."""
+
+import hashlib
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_senet
+from keras_senet.device import on_cpu
+
+RECIPE = {
+    "batch_size": 128,
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "label_smoothing": 0.1,
+}
+# No biases in the SE blocks, as in the paper's ablations.
+OPTIONS = {"se_bias": False}
+# What each schedule is. The plateaus are the paper's: divided by 10 at most
+# three times.
+SCHEDULES = {
+    "cosine": {"warmup_epochs": 2},
+    "plateau": {"patience": 3, "factor": 0.1, "times": 3},
+}
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+class PaddedCropAndFlip(keras.layers.Layer):
+    """Random parts of images with a black border, flipped by chance.
+
+    The border is an eighth of the size (He et al. 2016, section 4.2).
+    """
+
+    def __init__(self, seed):
+        super().__init__(dtype="float32")
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        ops = keras.ops
+        count = ops.shape(images)[0]
+        height, width = images.shape[1:3]
+        for axis, side in ((1, height), (2, width)):
+            border = side // 8
+            pads = [[0, 0]] * 4
+            pads[axis] = [border, border]
+            images = ops.pad(images, pads)
+            first = keras.random.randint(
+                (count, 1), 0, 2 * border + 1, seed=self.seeds
+            )
+            places = first + ops.arange(side, dtype=first.dtype)
+            if axis == 2:
+                # By chance from right to left.
+                flip = keras.random.randint((count, 1), 0, 2, seed=self.seeds)
+                places = ops.where(flip == 1, places[:, ::-1], places)
+            shape = [count, 1, 1, 1]
+            shape[axis] = side
+            images = ops.take_along_axis(
+                images, ops.reshape(places, shape), axis=axis
+            )
+        return images
+
+
+def read(data: str) -> dict[str, np.ndarray]:
+    """Images and labels for training and for testing.
+
+    Args:
+        data: an `.npz` file with the arrays `ARRAYS`, or what `open_images`
+            opens.
+
+    Returns:
+        Array by its name, of `ARRAYS`.
+
+    Raises:
+        ValueError: if the images are not of one size, or something is missing.
+    """
+    if not data.endswith(".npz"):
+        return _read_parts(data)
+    if not Path(data).is_file():
+        raise ValueError(
+            f"--data is {data!r}, and there is no such file. Write one with "
+            "--save-data."
+        )
+    with np.load(data) as file:
+        missing = [name for name in ARRAYS if name not in file.files]
+        if missing:
+            raise ValueError(
+                f"{data} has no array {missing[0]!r}. Allowed: a file with "
+                f"{', '.join(ARRAYS)}, as --save-data writes it."
+            )
+        found = {name: file[name] for name in ARRAYS}
+    for part in ("train", "test"):
+        images, labels = found[f"{part}_images"], found[f"{part}_labels"]
+        if (
+            images.dtype != np.uint8
+            or images.ndim != 4
+            or labels.dtype.kind not in "iu"
+            or labels.shape != images.shape[:1]
+            or not len(labels)
+        ):
+            raise ValueError(
+                f"{data} has {part}_images of {images.dtype} and shape "
+                f"{images.shape}, {part}_labels of {labels.dtype} and shape "
+                f"{labels.shape}. Allowed: uint8 of shape (images, height, "
+                "width, channels), and an integer for each."
+            )
+    return found
+
+
+def _read_parts(data):
+    from keras_senet.data.labelled import open_images
+
+    found = {}
+    for part in ("train", "test"):
+        images = open_images(data, part)
+        if images.read(0).shape.rank != 3:
+            raise ValueError(
+                f"{images.name} has files, not pixels of one size, which a run "
+                "in memory needs. Give --config FILE, such as "
+                "configs/ablation.py, which resizes them."
+            )
+        found[f"{part}_images"] = images.read(np.arange(len(images))).numpy()
+        found[f"{part}_labels"] = images.labels
+    return found
+
+
+def recipe(args, data: dict[str, np.ndarray]) -> dict:
+    """All that decides what the runs of a study are, but its rows and seeds."""
+    content = hashlib.sha256()
+    for name in ARRAYS:
+        # Labels may be of any integer type.
+        array = data[name].astype("uint8" if "images" in name else "int64")
+        content.update(f"{name} {array.shape}".encode())
+        content.update(np.ascontiguousarray(array))
+    return {
+        "model": args.model,
+        "options": OPTIONS,
+        "data_sha256": content.hexdigest(),
+        "epochs": args.epochs,
+        "schedule": args.schedule,
+        **SCHEDULES[args.schedule],
+        "precision": args.precision,
+        **RECIPE,
+    }
+
+
+def train(
+    network: str, options: dict, recipe: dict, seed: int, data: dict
+) -> dict:
+    """Trains a network, and returns what is known of it then.
+
+    Args:
+        network: its name in the registry.
+        options: arguments of its constructor.
+        recipe: what `recipe` returned.
+        seed: of all that is random.
+        data: what `read` returned.
+
+    Returns:
+        What a finished run has in its file.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(recipe["precision"])
+    images, labels = data["train_images"], data["train_labels"]
+    shape, batch = images.shape[1:], recipe["batch_size"]
+    classes = 1 + int(max(labels.max(), data["test_labels"].max()))
+    core = keras_senet.create_model(
+        network,
+        weights=None,
+        classes=classes,
+        input_shape=shape,
+        classifier_activation=None,
+        **options,
+    )
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, core(PaddedCropAndFlip(seed)(inputs)))
+    callbacks = _compile(model, recipe, -(-len(images) // batch))
+    one_hot = np.eye(classes, dtype="float32")
+    begin = time.perf_counter()
+    history = model.fit(
+        images,
+        one_hot[labels],
+        batch,
+        recipe["epochs"],
+        verbose=2,
+        callbacks=callbacks,
+    )
+    seconds = time.perf_counter() - begin
+    loss, top1 = model.evaluate(
+        data["test_images"], one_hot[data["test_labels"]], batch, verbose=0
+    )
+    return {
+        "top1_error": round(100 * (1 - top1), 3),
+        "loss": round(loss, 5),
+        "train_loss": round(history.history["loss"][-1], 5),
+        "parameters": core.count_params(),
+        "images": len(data["test_labels"]),
+        "seconds_per_epoch": round(seconds / recipe["epochs"], 1),
+    }
+
+
+def _compile(model, recipe, steps):
+    """Compiles for a recipe, and returns the callbacks it needs."""
+    rate, callbacks = recipe["learning_rate"], []
+    if recipe["schedule"] == "cosine":
+        warmup = recipe["warmup_epochs"] * steps
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / warmup,
+            recipe["epochs"] * steps - warmup,
+            warmup_target=rate,
+            warmup_steps=warmup,
+        )
+    else:
+        factor = recipe["factor"]
+        callbacks = [
+            keras.callbacks.ReduceLROnPlateau(
+                "loss",
+                factor,
+                recipe["patience"],
+                min_lr=rate * factor ** recipe["times"],
+            )
+        ]
+    optimizer = keras.optimizers.SGD(
+        rate,
+        momentum=recipe["momentum"],
+        nesterov=True,
+        weight_decay=recipe["weight_decay"],
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe["label_smoothing"]
+        ),
+        metrics=["accuracy"],
+        # XLA makes TensorFlow slower on a CPU.
+        jit_compile=False if on_cpu() else "auto",
+    )
+    return callbacks
