@@ -70,17 +70,21 @@ def _ones_and_zeros(model, graph, image):
 
     channels = int(image.shape[-1])
     eight = image.type == schema.TensorType.INT8
+    # That of the bias is the product of those of the image and the kernel.
+    scales = image.quantization.scale if eight else [1.0]
     kernel = np.ones((1, 1, 1, channels), "int8" if eight else "float32")
     bias = np.zeros(channels, "int32" if eight else "float32")
     places = []
-    for name, array, axis in (("ones", kernel, 3), ("zeros", bias, 0)):
+    for name, array, scale, axis in (
+        ("ones", kernel, 1.0, 3),
+        ("zeros", bias, float(scales[0]), 0),
+    ):
         tensor = schema.TensorT()
         tensor.name = f"{image.name.decode()}/{name}"
         tensor.shape = list(array.shape)
         tensor.type = getattr(schema.TensorType, array.dtype.name.upper())
         tensor.buffer = add_buffer(model, array.ravel().view("uint8"))
         if eight:
-            scale = 1.0 if name == "ones" else float(image.quantization.scale[0])
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = [scale] * channels
             tensor.quantization.zeroPoint = [0] * channels
