@@ -174,7 +174,7 @@ def prune(
         )
     options = _options(epochs, batch_size, learning_rate, images, seed)
     options["sparsity"] = float(sparsity)
-    how = f"{sparsity:.0%} pruned"
+    how = f"{100 * sparsity:g} % pruned"
     return _retrained("prune", how, model, data, Path(path), options)
 
 
