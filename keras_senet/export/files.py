@@ -61,6 +61,27 @@ def check_path(path: Path, suffix: str) -> None:
         ) from error
 
 
+def write(
+    path: Path,
+    content: bytes,
+    card: Card,
+    labels: Sequence[str] | None,
+    report: Report,
+) -> None:
+    """Writes a file and what goes beside it.
+
+    Args:
+        path: the file.
+        content: its content.
+        card: as for `beside`.
+        labels: as for `beside`.
+        report: as for `beside`.
+    """
+    files = beside(path, card, labels, report)
+    write_files({path: content, **files})
+    remove_stale(path, files)
+
+
 def beside(
     path: Path, card: Card, labels: Sequence[str] | None, report: Report
 ) -> dict[Path, str]:
@@ -106,8 +127,7 @@ def write_files(files: dict[Path, bytes | str]) -> None:
     """Writes files, each of them whole or not there.
 
     Args:
-        files: their contents by path, the first those of an export: what an
-            earlier one left beside it and this one has not is removed.
+        files: their contents by path.
 
     Raises:
         OSError: if they can't be written.
@@ -123,7 +143,6 @@ def write_files(files: dict[Path, bytes | str]) -> None:
             partial[path].write_bytes(content)
         for path, temporary in partial.items():
             temporary.replace(path)
-        remove_stale(next(iter(files)), files)
     finally:
         for temporary in partial.values():
             temporary.unlink(missing_ok=True)

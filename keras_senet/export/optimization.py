@@ -15,7 +15,7 @@ import numpy as np
 from keras_senet.architectures.card import Card, DescribedModel
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
-from keras_senet.export.files import beside, check_path, write_files
+from keras_senet.export.files import check_path, write
 from keras_senet.export.legacy import restore, translate
 from keras_senet.export.pixels import taking_pixels
 from keras_senet.export.report import Report, measure, outputs_of
@@ -74,6 +74,7 @@ def quantization_aware(
         ValueError: for an argument that doesn't fit, before work starts; or
             for a layer that has no form in Keras 2 or in 8 bits.
         ImportError: without the extra `qat`.
+        ImageError: for damaged images.
         Keras2Error: if the work fails otherwise; nothing is written.
 
     Example:
@@ -112,7 +113,7 @@ def quantization_aware(
             content, expected, shown, True, "int8", {"training": options}
         ),
     )
-    write_files({path: content, **beside(path, card, labels, report)})
+    write(path, content, card, labels, report)
     return report
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from keras_senet.architectures.card import DescribedModel
-from keras_senet.export.files import beside, check_path, write_files
+from keras_senet.export.files import check_path, write
 from keras_senet.export.images import collect, noise
 from keras_senet.export.pixels import is_classifier, taking_pixels
 from keras_senet.export.report import (
@@ -139,7 +139,7 @@ def export_tflite(
     )
     if check is not None:
         report.check(check)
-    write_files({path: content, **beside(path, model.card, labels, report)})
+    write(path, content, model.card, labels, report)
     return report
 
 
