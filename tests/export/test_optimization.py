@@ -109,7 +109,8 @@ def test_the_program_of_the_user_stays_as_it_is(model, data, tmp_path):
     # Called as in the files that are not trained for.
     assert taken["name"] == "image"
     assert report.partitions == 1
-    assert report.delegated == sum(report.operators.values())
+    # XNNPACK has no softmax of 8 bits, nor 8 bits without a sign.
+    assert report.delegated == sum(report.operators.values()) - 3
     assert taken["dtype"] == np.uint8
     assert taken["quantization"] == (1.0, 0)
     kinds = {x["dtype"] for x in interpreter.get_tensor_details()}
