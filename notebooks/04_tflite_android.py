@@ -44,9 +44,9 @@ report = keras_senet.export_tflite(model, "se_resnet20.tflite")
 print(report)
 
 # %% [markdown]
-# XNNPACK is LiteRT's fast path on ARM and x86. The two operators that it leaves
-# out are the shortcuts' strided pools, which have no weights. The difference
-# from Keras is rounding; it was measured on noise, since no images were given.
+# XNNPACK is LiteRT's fast path on ARM and x86; it runs the network as a whole.
+# The difference from Keras is rounding; it was measured on noise, since no
+# images were given.
 #
 # Beside the file lie the labels and a record of all that is known of it. The
 # labels are inside the file as well: its metadata make it a ZIP archive.

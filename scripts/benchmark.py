@@ -270,9 +270,9 @@ def rows_of(case, found, versions, common):
             values = [case["images"] / case["threads"] / v for v in values]
         row |= {
             "contender": name,
-            "median": f"{scale * statistics.median(values):.1f}",
-            "low": f"{scale * min(values):.1f}",
-            "high": f"{scale * max(values):.1f}",
+            "median": rounded(scale * statistics.median(values)),
+            "low": rounded(scale * min(values)),
+            "high": rounded(scale * max(values)),
             "unit": unit,
             "rounds": len(values),
             "versions": " ".join(f"{k}={v}" for k, v in versions[name].items()),
@@ -290,6 +290,16 @@ def rows_of(case, found, versions, common):
                 "ratio_high": f"{max(ratios):.3f}",
             }
         yield row
+
+
+def rounded(value: float) -> str:
+    """Returns a number as the CSV file has it: more of one that is small."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def shown(value: float) -> str:
+    """Returns a number as the README's table has it."""
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def write(path: Path, rows: list[dict]):
@@ -348,9 +358,9 @@ def table(rows: list[dict]) -> str:
         unit = ours["unit"]
         lines.append(
             f"| {label} | {batch if work != 'build' else ''} | "
-            f"{float(ours['median']):,.0f} {unit} | "
+            f"{shown(float(ours['median']))} {unit} | "
             f"{NAMES.get(closest['contender'], closest['contender'])} "
-            f"{float(closest['median']):,.0f} {unit} | "
+            f"{shown(float(closest['median']))} {unit} | "
             f"{ratio:.2f} ({float(closest['ratio_low']):.2f} to "
             f"{float(closest['ratio_high']):.2f}) | "
             f"{sign} {limit:.2f} {'met' if met else '**missed**'} |"

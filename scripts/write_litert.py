@@ -4,10 +4,13 @@
     python scripts/write_litert.py --models se_resnet20 runs/mobile/model.keras
 
 Every file is evaluated on the whole test split; images of the training split
-calibrate 8 bits and train on. The dataset is looked for in KERAS_SENET_DATA.
+calibrate 8 bits and are trained on. The dataset is looked for in
+KERAS_SENET_DATA. Rows are written as they are found, each in the place of the
+same network's and file's, so that a run that ends early loses one.
 """
 
 import argparse
+import csv
 import json
 import os
 import sys
@@ -19,6 +22,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from benchmark import machine_name
 from marks import ROOT, markdown, put_between_marks, write_csv
 
 from keras_senet.data.labelled import open_images
@@ -34,6 +38,19 @@ from keras_senet.open import open_model
 COMMAND = " ".join(["python", "scripts/write_litert.py", *sys.argv[1:]])
 RESULT = ROOT / "results" / "litert.csv"
 DATA = "tfds:cifar10"
+COLUMNS = (
+    "model",
+    "form",
+    "top1",
+    "points_lost",
+    "images",
+    "bytes",
+    "bytes_zipped",
+    "milliseconds",
+    "seconds_to_make",
+    "machine",
+    "command",
+)
 # Images of the training split from which the ranges of 8 bits are read.
 CALIBRATION = 500
 FORMS = {
@@ -59,8 +76,14 @@ def pixels(count):
     return np.stack([images.read(int(number)).numpy() for number in chosen])
 
 
-def row(name, form, path, seconds):
-    """What is known of a file."""
+def name_of(card):
+    """A network's name, with what it has not by default."""
+    changed = card.changed()
+    return f"{card.title}, {changed}" if changed else card.title
+
+
+def row(name, form, path, seconds, kept):
+    """What is known of a file, beside the result of Keras."""
     report = json.loads(path.with_suffix(".json").read_text())
     result = evaluate(str(path), DATA, "test")
     content = path.read_bytes()
@@ -68,18 +91,20 @@ def row(name, form, path, seconds):
         "model": name,
         "form": form,
         "top1": f"{result.top1:.4f}",
+        "points_lost": f"{100 * (kept.top1 - result.top1):.2f}",
         "images": result.images,
         "bytes": len(content),
         "bytes_zipped": len(zlib.compress(content, 9)),
         "milliseconds": f"{report['milliseconds']['1']:.3f}",
         "seconds_to_make": f"{seconds:.0f}",
+        "machine": machine_name(),
         "command": COMMAND,
     }
 
 
 def rows_of(model, path, calibration, options):
     """A row per form of a network; the first is Keras' own."""
-    name = model.card.title
+    name = name_of(model.card)
     kept = evaluate(model, DATA, "test")
     yield {
         "model": name,
@@ -87,9 +112,7 @@ def rows_of(model, path, calibration, options):
         "top1": f"{kept.top1:.4f}",
         "images": kept.images,
         "bytes": 4 * model.count_params(),
-        "bytes_zipped": "",
-        "milliseconds": "",
-        "seconds_to_make": "",
+        "machine": machine_name(),
         "command": COMMAND,
     }
     for form, form_options in FORMS.items():
@@ -102,11 +125,59 @@ def rows_of(model, path, calibration, options):
             images=calibration,
             **form_options,
         )
-        yield row(name, form, path, time.perf_counter() - begin)
+        yield row(name, form, path, time.perf_counter() - begin, kept)
     for form, train in TRAINED.items():
         begin = time.perf_counter()
         train(model, DATA, path, **options)
-        yield row(name, form, path, time.perf_counter() - begin)
+        yield row(name, form, path, time.perf_counter() - begin, kept)
+
+
+def write(found, result=RESULT, page=ROOT / "README.md"):
+    """Puts a row into the CSV file and into the page's table.
+
+    Args:
+        found: the row, which replaces that of the same network and file.
+        result: the CSV file. Defaults to that in `results/`.
+        page: the Markdown file. Defaults to README.md.
+    """
+    rows = {}
+    if result.exists():
+        with result.open(newline="") as file:
+            rows = {(r["model"], r["form"]): r for r in csv.DictReader(file)}
+    rows[found["model"], found["form"]] = found
+    empty = dict.fromkeys(COLUMNS, "")
+    rows = [{**empty, **one} for one in rows.values()]
+    # Networks one after the other, also where a row came later.
+    order = list(dict.fromkeys(one["model"] for one in rows))
+    rows.sort(key=lambda one: order.index(one["model"]))
+    write_csv(result, rows)
+    put_between_marks(page, "litert", table(rows))
+
+
+def table(rows):
+    """The rows as a page shows them."""
+    header = [
+        "network",
+        "file",
+        "top-1 (%)",
+        "points lost",
+        "kB",
+        "kB zipped",
+        "ms, one thread",
+    ]
+    cells = [
+        [
+            one["model"],
+            one["form"],
+            f"{100 * float(one['top1']):.2f}",
+            one["points_lost"],
+            int(one["bytes"]) // 1000,
+            one["bytes_zipped"] and int(one["bytes_zipped"]) // 1000,
+            one["milliseconds"],
+        ]
+        for one in rows
+    ]
+    return markdown(header, cells)
 
 
 def main():
@@ -126,29 +197,13 @@ def main():
     args = parser.parse_args()
     options = {"epochs": args.epochs, "images": args.images}
     calibration = pixels(CALIBRATION)
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.tflite"
         for name in args.models:
             model = open_model(name)
             for found in rows_of(model, path, calibration, options):
-                rows.append(found)
+                write(found)
                 print(" ".join(map(str, found.values())), flush=True)
-    write_csv(RESULT, rows)
-    header = ["network", "file", "top-1 (%)", "kB", "kB zipped", "ms"]
-    cells = [
-        [
-            one["model"],
-            one["form"],
-            f"{100 * float(one['top1']):.2f}",
-            one["bytes"] // 1000,
-            one["bytes_zipped"] and one["bytes_zipped"] // 1000,
-            one["milliseconds"],
-        ]
-        for one in rows
-    ]
-    table = markdown(header, cells)
-    put_between_marks(ROOT / "README.md", "litert", table)
 
 
 if __name__ == "__main__":

@@ -57,14 +57,15 @@ def configure(parser) -> None:
     parser.add_argument(
         "--float-gates",
         action="store_true",
-        help="for int8: the SE gates in float32",
+        help="for int8: the SE gates in float32, where 8 bits hurt them",
     )
     parser.add_argument(
         "--check",
         type=float,
         metavar="PART",
         help="fail, and write nothing, if file and network name the same class "
-        "for less than this part of the images, such as 0.99",
+        "for less than this part of the images (of --images or --calibrate), "
+        "such as 0.99",
     )
 
 

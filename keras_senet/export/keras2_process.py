@@ -55,7 +55,7 @@ def check_installed() -> None:
 @contextmanager
 def worked(
     name: str, model: DescribedModel, data, options: dict
-) -> Iterator[Path]:
+) -> Iterator[tuple[Path, list[str] | None]]:
     """Asks for a work and yields the folder in which it is done.
 
     Args:
@@ -65,7 +65,8 @@ def worked(
         options: what `keras2/training.py` and the work read.
 
     Yields:
-        The folder, with the result; it goes when it is left.
+        The folder, with the result, which goes when it is left; and the names
+        of the outputs, those of the card or else of the images, or `None`.
 
     Raises:
         ValueError: if the images or the network can't be worked with.
@@ -82,7 +83,15 @@ def worked(
             some = _some(images, options["images"], options["seed"])
             _write_images(some, model, folder, prefix)
         work(folder)
-        yield folder
+        yield folder, _names(model, training.class_names)
+
+
+def _names(model, found):
+    """The names of the outputs, where the card or the images have them."""
+    if model.card.class_names is not None:
+        return list(model.card.class_names)
+    numbers = [str(number) for number in range(len(found))]
+    return None if found == numbers else list(found)
 
 
 def _open(data, seed):

@@ -4,6 +4,7 @@ tensorflow-model-optimization does it, on the network's form in Keras 2 and in a
 process of its own.
 """
 
+import copy
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,19 +12,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_senet.architectures.card import DescribedModel
+from keras_senet.architectures.card import Card, DescribedModel
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
+from keras_senet.export.files import check_path, write
 from keras_senet.export.legacy import restore, translate
 from keras_senet.export.pixels import taking_pixels
 from keras_senet.export.report import Report, measure, outputs_of
-from keras_senet.export.tflite import (
-    check_path,
-    export_tflite,
-    find_labels,
-    write,
-)
+from keras_senet.export.tflite import export_tflite, find_labels
 from keras_senet.litert.metadata import add_metadata
+from keras_senet.litert.strides import without_strided_pools
 
 # Activations that LiteRT computes in 8 bits, beside ReLU and its parts.
 INTEGER = ("linear", "sigmoid", "softmax", "tanh")
@@ -48,14 +46,15 @@ def quantization_aware(
     what is trained is what the file computes, in integers alone. It is trained
     to answer as it did before (Hinton et al. 2015, arXiv:1503.02531). Input and
     output are uint8, the input in pixels. Beside the file are written its
-    labels and its report, as `export_tflite` does.
+    labels and its report, as `export_tflite` does; they say how it was made,
+    and leave out the accuracy of the weights that it started from.
 
     Args:
         model: a trained classifier of this package; it stays as it is.
         data: labelled images, as `keras_senet.data.labelled.open_images` takes
             them, such as `"folder:PHOTOS"`, `"tfds:cifar10"` or a pair of
             arrays. Where they have no split for validation a tenth is set
-            aside.
+            aside. Their class names are the labels where the card has none.
         path: the file, which ends in `.tflite`.
         epochs: how often every image is trained on, mirrored by chance and
             shifted by up to an eighth. Defaults to `3`.
@@ -68,12 +67,14 @@ def quantization_aware(
         seed: integer that decides everything random. Defaults to `0`.
 
     Returns:
-        A `Report`, which compares the file with `model` on validation images.
+        A `Report`, which compares the file with `model` on validation images;
+        of `"tfds:cifar10"` these are of the test split.
 
     Raises:
         ValueError: for an argument that doesn't fit, before work starts; or
             for a layer that has no form in Keras 2 or in 8 bits.
-        ImportError: without the extra `qat`, or for damaged images.
+        ImportError: without the extra `qat`.
+        ImageError: for damaged images.
         Keras2Error: if the work fails otherwise; nothing is written.
 
     Example:
@@ -93,18 +94,26 @@ def quantization_aware(
     options = _options(epochs, batch_size, learning_rate, images, seed)
     pixels = _checked(model, path)
     _check_activations(pixels)
-    labels = find_labels(None, pixels)
-    with keras2_process.worked("quantize", pixels, data, options) as folder:
+    find_labels(None, pixels)
+    with keras2_process.worked("quantize", pixels, data, options) as (
+        folder,
+        names,
+    ):
         content = (folder / "model.tflite").read_bytes()
         shown = np.load(folder / "validation_images.npy")[:SHOWN]
-    content = add_metadata(content, pixels.card.to_dict(), labels)
+    card = _trained(pixels.card, "trained for 8 bits", options, names)
+    labels = find_labels(names, pixels)
+    content = without_strided_pools(content)
+    content = add_metadata(content, card.to_dict(), labels)
+    expected = outputs_of(pixels, shown)
     report = Report(
-        format="litert",
         precision="int8",
         images_from="validation",
-        **measure(content, outputs_of(pixels, shown), shown, classifier=True),
+        **measure(
+            content, expected, shown, True, "int8", {"training": options}
+        ),
     )
-    write(path, content, pixels, labels, report)
+    write(path, content, card, labels, report)
     return report
 
 
@@ -139,7 +148,7 @@ def prune(
         seed: as for `quantization_aware`. Defaults to `0`.
 
     Returns:
-        A copy of the model with the new weights.
+        A copy of the model with the new weights, whose card says so.
 
     Raises:
         ValueError: as `quantization_aware`.
@@ -166,7 +175,8 @@ def prune(
         )
     options = _options(epochs, batch_size, learning_rate, images, seed)
     options["sparsity"] = float(sparsity)
-    return _retrained("prune", model, data, Path(path), options)
+    how = f"{100 * sparsity:g} % pruned"
+    return _retrained("prune", how, model, data, Path(path), options)
 
 
 def cluster(
@@ -199,7 +209,7 @@ def cluster(
         seed: as for `quantization_aware`. Defaults to `0`.
 
     Returns:
-        A copy of the model with the new weights.
+        A copy of the model with the new weights, whose card says so.
 
     Raises:
         ValueError: as `quantization_aware`.
@@ -222,19 +232,32 @@ def cluster(
     _check_integer("clusters", clusters, 2)
     options = _options(epochs, batch_size, learning_rate, images, seed)
     options["clusters"] = int(clusters)
-    return _retrained("cluster", model, data, Path(path), options)
+    how = f"kernels clustered to {clusters} values"
+    return _retrained("cluster", how, model, data, Path(path), options)
 
 
-def _retrained(work, model, data, path, options):
+def _retrained(work, how, model, data, path, options):
     """A copy of a model with the weights of a work, and its LiteRT file."""
     pixels = _checked(model, path)
-    with keras2_process.worked(work, pixels, data, options) as folder:
+    with keras2_process.worked(work, pixels, data, options) as (folder, names):
         arrays = dict(np.load(folder / "result.npz"))
         shown = np.load(folder / "validation_images.npy")[:SHOWN]
     made = _copy(model)
     restore(made, arrays)
+    made.card = _trained(model.card, how, options, names)
     export_tflite(made, path, images=shown)
     return made
+
+
+def _trained(card: Card, how, options, names):
+    """The card of a network that was trained further; its accuracy is open."""
+    card = copy.deepcopy(card)
+    card.class_names = names
+    card.published = card.measured = None
+    epochs = options["epochs"]
+    how = f"{how}, {epochs} epoch{'s' * (epochs > 1)}"
+    card.origin = "; then ".join(filter(None, (card.origin, how)))
+    return card
 
 
 def _copy(model):

@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 import tempfile
-import uuid
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from numbers import Real
 
 import keras
 import numpy as np
@@ -19,6 +19,17 @@ from keras_senet.litert.conversion import ConversionError
 THREADS = (1, 2, 4)
 # Images that the model takes at once: little memory for large networks.
 BATCH = 8
+# What to do where file and model disagree.
+ADVICE = {
+    "int8": "Calibrate on more images like those to come, keep the gates in "
+    "float32 (float_gates), train for 8 bits (export.quantization_aware), or "
+    "take precision='float16'",
+    "dynamic": "Take precision='float16'",
+    "float16": "Take precision='float32'",
+    "float32": "Both compute in float32 and differ by rounding: where that "
+    "decides, the network knows little of these images. Give images like "
+    "those to come",
+}
 
 
 class AgreementError(ValueError):
@@ -43,7 +54,12 @@ class Report:
         delegated: how many of them XNNPACK runs.
         partitions: the number of parts of the network in which it does.
         milliseconds: of an image by number of threads, the median.
-        peak_bytes: memory with one thread, beyond that of LiteRT itself.
+        peak_bytes: memory with one thread at its most, beyond that of LiteRT
+            itself.
+        quantization: of a file that takes 8 bits, the `scale` and `zero_point`
+            of its `input` and `output`, and how it was made: the number of
+            `calibration_images` and whether it has `float_gates`, or the
+            options of its `training`.
     """
 
     format: str
@@ -59,6 +75,7 @@ class Report:
     partitions: int | None = None
     milliseconds: dict[int, float] | None = None
     peak_bytes: int | None = None
+    quantization: dict | None = None
 
     def check(self, least: float) -> None:
         """Raises an error if file and model agree on too few images.
@@ -79,9 +96,8 @@ class Report:
             raise AgreementError(
                 f"File and model agree on the class of {found:.2%} of "
                 f"{self.images} images ({self.images_from}), and {least:.2%} "
-                "was asked for. Calibrate on more images like those to come, "
-                "keep the gates in float32 (float_gates), or take precision="
-                "'float16'. Nothing was written."
+                f"was asked for. {ADVICE[self.precision]}. Nothing was "
+                "written."
             )
 
     def __str__(self):
@@ -107,12 +123,40 @@ class Report:
             lines["on XNNPACK"] = (
                 f"{self.delegated} of {total}, partitions: {self.partitions}"
             )
+        if self.milliseconds is not None:
             lines["time of an image"] = ", ".join(
                 f"{value:.2f} ms ({threads} threads)"
                 for threads, value in self.milliseconds.items()
             )
+        if self.peak_bytes is not None:
             lines["peak memory"] = f"{self.peak_bytes / 1e6:.1f} MB"
         return "\n".join(f"{key:18}{value}" for key, value in lines.items())
+
+
+def check_limit(check: float | None, *given) -> None:
+    """Raises an error if a limit is none, or nothing can be held against it.
+
+    Args:
+        check: least part of the images for which file and model must agree, or
+            `None` for any.
+        *given: what images were given, or `None`.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if check is None:
+        return
+    if not (isinstance(check, Real) and 0 <= check <= 1):
+        raise ValueError(
+            f"`check` is {check!r}. Allowed: a number from 0 to 1, the part of "
+            "the images that must agree, such as 0.99."
+        )
+    if all(one is None for one in given):
+        raise ValueError(
+            f"`check` is {check!r}, and no images are given: of the few of "
+            "noise that file and model would be compared on it says nothing. "
+            "Give `images` like those to come."
+        )
 
 
 def outputs_of(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -170,7 +214,7 @@ def compare(
     if not np.isfinite(outputs).all():
         raise AgreementError(
             "The file's outputs are not finite, and the model's are: it can't "
-            "be used. Take precision='float32'. Nothing was written."
+            "be used. Take another precision or format. Nothing was written."
         )
     difference = np.abs(outputs - expected)
     agreement = None
@@ -185,7 +229,12 @@ def compare(
 
 
 def measure(
-    content: bytes, expected: np.ndarray, images: np.ndarray, classifier: bool
+    content: bytes,
+    expected: np.ndarray,
+    images: np.ndarray,
+    classifier: bool,
+    precision: str,
+    made: Mapping,
 ) -> dict:
     """Compares a LiteRT file with its model, and times it.
 
@@ -194,12 +243,14 @@ def measure(
         expected: as for `compare`.
         images: as for `compare`.
         classifier: as for `compare`.
+        precision: that asked for.
+        made: how a file of 8 bits was made.
 
     Returns:
         Fields of a `Report`.
 
     Raises:
-        ConversionError: if XNNPACK refuses the file.
+        ConversionError: if XNNPACK refuses the file, or it can't be run.
         AgreementError: as `compare`.
         ImportError: without ai-edge-litert.
     """
@@ -207,27 +258,11 @@ def measure(
         interpreter = runtime.interpreter_of(content, 2)
     counts, delegated, partitions = runtime.operators(interpreter)
     if not partitions:
-        raise ConversionError(
-            "XNNPACK refuses the file, and with it MediaPipe: some values in 8 "
-            "bits are constant, as of gates that calibration never saw move. "
-            "Calibrate on images like those to come, take float_gates=True or "
-            "precision='dynamic'. Nothing was written."
-        )
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-        file.write(content)
-        file.flush()
-        # Not `-m`, which would import the package.
-        command = [sys.executable, "-P", runtime.__file__, file.name]
-        process = subprocess.run(
-            [*command, *map(str, THREADS)], capture_output=True, text=True
-        )
-    if process.returncode:
-        raise RuntimeError(
-            "The exported file can't be run by itself: "
-            f"{process.stderr.strip()[-500:]}"
-        )
-    timed = json.loads(process.stdout)
+        raise ConversionError(_refusal(precision))
+    timed = _timed(content)
+    scales = runtime.scales(interpreter)
     return {
+        "format": "litert",
         "file_bytes": len(content),
         **compare(expected, runtime.runner(interpreter), images, classifier),
         "operators": counts,
@@ -238,43 +273,45 @@ def measure(
             for threads, value in timed["milliseconds"].items()
         },
         "peak_bytes": timed["bytes"],
+        "quantization": {**scales, **made} if scales else None,
     }
 
 
-def noise(model: keras.Model, count: int = 8) -> np.ndarray:
-    """Returns images of noise, of the size of a model.
+def _refusal(precision):
+    """What to do about a file of which XNNPACK runs nothing."""
+    reason = "none of its operators is one that XNNPACK has"
+    if precision == "int8":
+        reason = (
+            "some values in 8 bits are constant, as of gates that calibration "
+            "never saw move. Calibrate on images like those to come, take "
+            "float_gates=True or precision='dynamic'"
+        )
+    return (
+        f"XNNPACK refuses the file, and with it MediaPipe: {reason}. Nothing "
+        "was written."
+    )
 
-    Args:
-        model: the model.
-        count: how many. Defaults to `8`.
 
-    Returns:
-        Array `(images, height, width, channels)`, uint8.
-    """
-    shape = (count, *model.input_shape[1:])
-    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
-
-
-def write_files(files: dict[Path, bytes | str]) -> None:
-    """Writes files, each of them whole or not there.
-
-    Args:
-        files: their contents by path.
-
-    Raises:
-        OSError: if they can't be written.
-    """
-    # Names that nobody else has, nor another export beside this one.
-    partial = {
-        path: path.with_name(f".{uuid.uuid4().hex}.part") for path in files
-    }
-    try:
-        for path, content in files.items():
-            if isinstance(content, str):
-                content = content.encode()
-            partial[path].write_bytes(content)
-        for path, temporary in partial.items():
-            temporary.replace(path)
-    finally:
-        for temporary in partial.values():
-            temporary.unlink(missing_ok=True)
+def _timed(content):
+    """What a process that has nothing but LiteRT says of a file."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(content)
+        file.flush()
+        # Not `-m`, which would import the package.
+        command = [sys.executable, "-P", runtime.__file__, file.name]
+        process = subprocess.run(
+            [*command, *map(str, THREADS)], capture_output=True, text=True
+        )
+    if process.returncode:
+        code = process.returncode
+        how = f"with code {code}"
+        if code < 0:
+            how = f"by {signal.Signals(-code).name}"
+        if code == -signal.SIGKILL:
+            how += ", as when the memory is full"
+        raise ConversionError(
+            f"LiteRT can't run the file by itself: its process ended {how}. "
+            f"Its last words: {process.stderr.strip()[-500:] or 'none'}. "
+            "Nothing was written."
+        )
+    return json.loads(process.stdout)

@@ -10,9 +10,24 @@ import numpy as np
 
 from keras_senet._quiet import quietly
 from keras_senet.architectures.card import DescribedModel
+from keras_senet.device import available_cores
+from keras_senet.export.files import (
+    beside,
+    check_path,
+    remove_stale,
+    write_files,
+)
+from keras_senet.export.images import collect, noise
 from keras_senet.export.pixels import is_classifier, taking_pixels
-from keras_senet.export.report import Report, compare, noise, outputs_of
-from keras_senet.export.tflite import check_path, collect, export_tflite
+from keras_senet.export.report import (
+    THREADS,
+    Report,
+    check_limit,
+    compare,
+    outputs_of,
+)
+from keras_senet.export.tflite import export_tflite, find_labels
+from keras_senet.litert.runtime import milliseconds
 
 
 def export(
@@ -27,7 +42,8 @@ def export(
     """Writes a model for another runtime, and compares the file with it.
 
     Like a LiteRT file, all of them take pixels in [0, 255], of a batch of any
-    number of images, and a classifier gives probabilities.
+    number of images, and a classifier gives probabilities. Beside them are
+    written `NAME.labels.txt` and `NAME.json`, as `export_tflite` does.
 
     Args:
         model: as for `export_tflite`.
@@ -41,7 +57,8 @@ def export(
         **options: for `"litert"`, those of `export_tflite`.
 
     Returns:
-        A `Report`.
+        A `Report`. A SavedModel has its time with the threads that TensorFlow
+        was started with, the others with 1, 2 and 4.
 
     Raises:
         ValueError: for an argument that doesn't fit, before work starts.
@@ -72,7 +89,8 @@ def export(
             f"`{next(iter(options))}` is for format='litert' alone, and "
             f"`format` is {format!r}. Leave it out."
         )
-    suffix, modules, run = RUNTIMES[format]
+    check_limit(check, images)
+    suffix, modules, load = RUNTIMES[format]
     missing = [one for one in modules if importlib.util.find_spec(one) is None]
     if missing:
         raise ImportError(
@@ -87,6 +105,7 @@ def export(
     path = Path(path)
     check_path(path, suffix)
     model = taking_pixels(model, image_size)
+    labels = find_labels(None, model)
     shown, source = collect(images, model, "images"), "images"
     if shown is None:
         shown, source = noise(model), "noise"
@@ -96,62 +115,77 @@ def export(
         with quietly():
             keras_name = KERAS_NAMES.get(format, format)
             model.export(str(made), format=keras_name, verbose=False)
-            outputs = run(made)
-        parts = sorted(Path(folder).iterdir())
+            counts = THREADS if modules else _threads_of_tensorflow()
+            times = {}
+            for count in counts:
+                run = load(made, count)
+                times[count] = milliseconds(run, model.input_shape[1:])
         report = Report(
             format=format,
             precision="float32",
-            file_bytes=sum(
-                file.stat().st_size
-                for file in Path(folder).rglob("*")
-                if file.is_file()
-            ),
+            file_bytes=_size(Path(folder)),
             images_from=source,
-            **compare(
-                expected,
-                lambda image: outputs(image[None]),
-                shown,
-                is_classifier(model),
-            ),
+            **compare(expected, run, shown, is_classifier(model)),
+            milliseconds=times,
         )
         if check is not None:
             report.check(check)
-        for part in parts:
+        files = beside(made, model.card, labels, report)
+        write_files(files)
+        for part in sorted(Path(folder).iterdir()):
             part.replace(path.with_name(part.name))
+    remove_stale(path, [path.with_name(file.name) for file in files])
     return report
 
 
-def _saved_model(path) -> Callable[[np.ndarray], np.ndarray]:
+def _size(folder):
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in files)
+
+
+def _saved_model(path, threads) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
-    return lambda images: loaded.serve(tf.cast(images, "float32")).numpy()
+    return lambda image: loaded.serve(tf.cast(image[None], "float32")).numpy()
 
 
-def _onnx(path) -> Callable[[np.ndarray], np.ndarray]:
+def _threads_of_tensorflow():
+    import tensorflow as tf
+
+    # 0 where TensorFlow decides.
+    given = tf.config.threading.get_intra_op_parallelism_threads()
+    return (given or available_cores(),)
+
+
+def _onnx(path, threads) -> Callable[[np.ndarray], np.ndarray]:
     import onnxruntime
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
-        path.read_bytes(), providers=["CPUExecutionProvider"]
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
     [taken] = session.get_inputs()
-    return lambda images: session.run(
-        None, {taken.name: images.astype("float32")}
+    return lambda image: session.run(
+        None, {taken.name: image[None].astype("float32")}
     )[0]
 
 
-def _openvino(path) -> Callable[[np.ndarray], np.ndarray]:
+def _openvino(path, threads) -> Callable[[np.ndarray], np.ndarray]:
     import openvino
 
     # As exact as the file is: its default on some CPUs is bfloat16.
-    model = openvino.Core().compile_model(
-        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
-    return lambda images: model(images.astype("float32"))[0]
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    model = openvino.Core().compile_model(str(path), "CPU", settings)
+    return lambda image: model(image[None].astype("float32"))[0]
 
 
 # By format: how its file is called, what writes and runs it, and what computes
-# a file's outputs.
+# an image's outputs with so many threads.
 RUNTIMES = {
     "saved_model": ("", (), _saved_model),
     "onnx": (".onnx", ("tf2onnx", "onnxruntime"), _onnx),

@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_senet._quiet import quietly
 from keras_senet._version import __version__
+from keras_senet.litert.strides import without_strided_pools
 from keras_senet.weights.store import cache_folder
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
@@ -91,12 +92,14 @@ def to_litert(
             converter.inference_output_type = tf.uint8
         try:
             if float_layers:
-                return _quantized_but(converter, pixels, float_layers)
-            return converter.convert()
+                content = _quantized_but(converter, pixels, float_layers)
+            else:
+                content = converter.convert()
         except Exception as error:
             raise ConversionError(
                 f"LiteRT can't convert {model.name}: {_reason(str(error))}"
             ) from None
+    return without_strided_pools(content)
 
 
 @contextlib.contextmanager

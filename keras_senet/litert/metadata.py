@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from keras_senet.litert.flatbuffer import add_buffer, packed
+
 # The fields of the schema's tables, in its order: their places are what a
 # reader knows them by.
 TABLES = {
@@ -83,15 +85,14 @@ def add_metadata(
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     described = np.frombuffer(_described(model, card, labels), "uint8")
-    model.buffers.append(_buffer(schema, described))
     entry = schema.MetadataT()
-    entry.name, entry.buffer = BUFFER, len(model.buffers) - 1
+    entry.name, entry.buffer = BUFFER, add_buffer(model, described)
     model.metadata = [*(model.metadata or ()), entry]
     model.description = f"{card['title']} ({card['network']})"
     files = {CARD_FILE: json.dumps(card)}
     if labels is not None:
         files[LABELS_FILE] = "".join(f"{label}\n" for label in labels)
-    archive = io.BytesIO(_packed(schema, model))
+    archive = io.BytesIO(packed(model))
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as added:
         for name, text in files.items():
             # The same file of the same model, whenever it is written.
@@ -239,37 +240,3 @@ def _write(builder, value):
             prepend = f"Prepend{one.dtype.name.capitalize()}Slot"
             getattr(builder, prepend)(slot, int(one), 0)
     return builder.EndObject()
-
-
-def _buffer(schema, data):
-    """A buffer of a model, aligned as the schema wants it (`force_align: 16`).
-
-    The generated Python code forgets that, and XNNPACK reads weights where they
-    lie.
-    """
-
-    class Aligned(schema.BufferT):
-        def Pack(self, builder):
-            if self.data is None or not len(self.data):
-                return super().Pack(builder)
-            builder.StartVector(1, len(self.data), 16)
-            builder.head -= len(self.data)
-            where = slice(builder.head, builder.head + len(self.data))
-            builder.Bytes[where] = np.asarray(self.data, "uint8").tobytes()
-            data = builder.EndVector()
-            schema.BufferStart(builder)
-            schema.BufferAddData(builder, data)
-            return schema.BufferEnd(builder)
-
-    buffer = Aligned()
-    buffer.data = data
-    return buffer
-
-
-def _packed(schema, model):
-    import flatbuffers
-
-    model.buffers = [_buffer(schema, one.data) for one in model.buffers]
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())

@@ -7,6 +7,7 @@ It imports nothing of the package, whose memory would hide that of the file.
 """
 
 import json
+import re
 import resource
 import statistics
 import sys
@@ -99,6 +100,26 @@ def _as_taken(image, details):
     return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
 
 
+def scales(interpreter) -> dict[str, dict]:
+    """Returns what the numbers mean that a file of 8 bits takes and gives.
+
+    Args:
+        interpreter: what `interpreter_of` returned.
+
+    Returns:
+        Of `"input"` and `"output"` the `scale` and the `zero_point`; nothing
+        of a file that takes and gives float32.
+    """
+    [taken] = interpreter.get_input_details()
+    [given] = interpreter.get_output_details()
+    found = {}
+    for name, details in (("input", taken), ("output", given)):
+        scale, zero = details["quantization"]
+        if details["dtype"] != np.float32:
+            found[name] = {"scale": float(scale), "zero_point": int(zero)}
+    return found
+
+
 def operators(interpreter) -> tuple[dict[str, int], int, int]:
     """Counts the operators of a file, and those that XNNPACK runs.
 
@@ -129,9 +150,18 @@ def operators(interpreter) -> tuple[dict[str, int], int, int]:
     return counts, len(delegated), len(parts)
 
 
-def _milliseconds(interpreter):
-    run = runner(interpreter)
-    shape = interpreter.get_input_details()[0]["shape"][1:]
+def milliseconds(
+    run: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
+) -> float:
+    """Returns how long an image takes, the median.
+
+    Args:
+        run: function of an image.
+        shape: that of an image.
+
+    Returns:
+        Milliseconds.
+    """
     image = np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
     times = []
     end = time.perf_counter() + LONG
@@ -145,9 +175,12 @@ def _milliseconds(interpreter):
 
 
 def _memory():
-    status = Path("/proc/self/statm")
+    """The most bytes of memory that this process has had."""
+    status = Path("/proc/self/status")
     if status.exists():
-        return int(status.read_text().split()[1]) * resource.getpagesize()
+        # Not ru_maxrss, which begins with that of the process that asks.
+        [kibibytes] = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
+        return 1024 * int(kibibytes)
     # Of macOS, in bytes (getrusage(2)).
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -163,16 +196,16 @@ def main(path: str, *threads: str) -> None:
     import ai_edge_litert.interpreter
 
     del ai_edge_litert
-    milliseconds = {}
+    times = {}
+    before = _memory()
     for count in threads:
-        before = _memory()
         interpreter = interpreter_of(path, int(count))
-        milliseconds[count] = _milliseconds(interpreter)
-        if len(milliseconds) == 1:
-            # While it lives: LiteRT keeps what it took to the end.
+        shape = interpreter.get_input_details()[0]["shape"][1:]
+        times[count] = milliseconds(runner(interpreter), shape)
+        if len(times) == 1:
             memory = _memory() - before
         del interpreter
-    print(json.dumps({"milliseconds": milliseconds, "bytes": memory}))
+    print(json.dumps({"milliseconds": times, "bytes": memory}))
 
 
 if __name__ == "__main__":

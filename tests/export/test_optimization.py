@@ -10,7 +10,8 @@ import tempfile
 import keras
 import numpy as np
 import pytest
-from small import size_of, small
+from PIL import Image
+from small import coarse, size_of, small, tell_apart
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -23,6 +24,7 @@ from keras_senet.export.optimization import (
     prune,
     quantization_aware,
 )
+from keras_senet.litert.deployed import open_tflite
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_model_optimization") is None
@@ -36,6 +38,21 @@ def model():
     """The smallest network that has all that SE-ResNet-20 has."""
     network = dataclasses.replace(small("se_resnet20"), depths=(1, 1, 1))
     return build(network, classes=4)
+
+
+def assert_origin(card, words):
+    """Whose accuracy was measured is not what lies there now."""
+    assert card["origin"] == f"somebody; then {words}"
+    assert card["weights"] == "cifar10"
+    assert card["published"] is card["measured"] is None
+
+
+@pytest.fixture
+def described(model):
+    """The same with an accuracy, which is that of these weights alone."""
+    model.card.weights, model.card.origin = "cifar10", "somebody"
+    model.card.published, model.card.measured = {"top1": 0.9}, {"top1": 0.91}
+    return model
 
 
 @pytest.fixture
@@ -89,10 +106,41 @@ def test_the_program_of_the_user_stays_as_it_is(model, data, tmp_path):
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {"m.tflite", "m.json"}
     _, taken, interpreter = run((tmp_path / "m.tflite").read_bytes(), ())
+    # Called as in the files that are not trained for.
+    assert taken["name"] == "image"
+    assert report.partitions == 1
+    # XNNPACK has no softmax of 8 bits, nor 8 bits without a sign.
+    assert report.delegated == sum(report.operators.values()) - 3
     assert taken["dtype"] == np.uint8
     assert taken["quantization"] == (1.0, 0)
     kinds = {x["dtype"] for x in interpreter.get_tensor_details()}
     assert np.float32 not in kinds
+
+
+def test_the_file_says_how_it_was_made(described, data, rng, tmp_path):
+    """And has the names of the classes of the images, where it had none."""
+    described.card.class_names = None
+    images, labels = data
+    for name in (f"kind {k}" for k in range(4)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        place = tmp_path / "photos" / f"kind {label}" / f"{number}.png"
+        Image.fromarray(image).save(place)
+    path = tmp_path / "m.tflite"
+    quantization_aware(
+        described, f"folder:{tmp_path / 'photos'}", path, epochs=1
+    )
+    facts = json.loads((tmp_path / "m.json").read_text())
+    opened = open_tflite(path)
+    for card in (facts["model"], opened.card.to_dict()):
+        assert_origin(card, "trained for 8 bits, 1 epoch")
+    names = [f"kind {k}" for k in range(4)]
+    assert opened.card.class_names == names
+    assert (tmp_path / "m.labels.txt").read_text().splitlines() == names
+    assert facts["quantization"]["input"] == {"scale": 1.0, "zero_point": 0}
+    assert facts["quantization"]["training"]["epochs"] == 1
+    assert described.card.measured == {"top1": 0.91}
+    assert described.card.class_names is None
 
 
 VARIANTS = [
@@ -118,24 +166,8 @@ def write_request(folder, model, images, labels, **request):
 
 def check_file_against_fake_quantisation(model, folder, rng):
     """The file computes in integers what was trained with rounded floats."""
-    size = model.input_shape[1]
-    coarse = rng.integers(0, 256, (32, 4, 4, 3)).astype("uint8")
-    images = coarse.repeat(-(-size // 4), 1).repeat(-(-size // 4), 2)
-    images = images[:, :size, :size]
-    # Statistics of these images, as if it were trained on them.
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.5
-    for _ in range(6):
-        model(images.astype("float32"), training=True)
-    # Answers that differ from image to image by far more than a step.
-    logits = np.log(model.predict(images.astype("float32"), verbose=0))
-    logits -= logits.mean(1, keepdims=True)
-    mean = logits.mean(0)
-    factor = 2 / (logits - mean).std()
-    last = model.get_layer("predictions")
-    last.kernel.assign(last.kernel * factor)
-    last.bias.assign(-mean * factor)
+    images = coarse(rng, 32, model.input_shape[1])
+    tell_apart(model, images)
     write_request(folder, model, images, np.arange(32) % 5, work="quantize")
     keras2_process.work(folder)
     expected = np.load(folder / "outputs.npy")
@@ -215,8 +247,8 @@ def test_a_gate_that_8_bits_do_not_have(model, data, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_half_of_every_kernel_is_zero(model, data, tmp_path):
-    path = tmp_path / "m.tflite"
+def test_half_of_every_kernel_is_zero(described, data, tmp_path):
+    path, model = tmp_path / "m.tflite", described
     weights = model.get_weights()
     pruned = prune(model, data, path, epochs=10, batch_size=4)
     found = kernels(pruned)
@@ -224,7 +256,10 @@ def test_half_of_every_kernel_is_zero(model, data, tmp_path):
     assert len(found) == 14
     for kernel in found.values():
         assert np.sum(kernel == 0) == round(kernel.size * 0.5)
-    assert pruned.card == model.card
+    sidecar = json.loads((tmp_path / "m.json").read_text())["model"]
+    for card in (pruned.card.to_dict(), sidecar):
+        assert_origin(card, "50 % pruned, 10 epochs")
+    assert model.card.measured == {"top1": 0.91}
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     # It was trained, not only cut.
@@ -241,9 +276,11 @@ def test_half_of_every_kernel_is_zero(model, data, tmp_path):
     assert np.mean(kernel == 0) == 0.5
 
 
-def test_every_kernel_has_few_values(model, data, tmp_path):
-    path = tmp_path / "m.tflite"
+def test_every_kernel_has_few_values(described, data, tmp_path):
+    path, model = tmp_path / "m.tflite", described
     clustered = cluster(model, data, path, clusters=6, epochs=1)
+    words = "kernels clustered to 6 values, 1 epoch"
+    assert_origin(clustered.card.to_dict(), words)
     found = kernels(clustered)
     assert len(found) == 14
     for kernel in found.values():

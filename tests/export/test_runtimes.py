@@ -1,5 +1,8 @@
 """Files of other runtimes, run by them."""
 
+import json
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -52,6 +55,7 @@ def test_a_runtime_gives_the_outputs_of_keras(format, name, tmp_path, rng):
     network = small(name)
     size = size_of(network)
     model = build(network, input_shape=(size, size, 3), classes=7)
+    model.card.class_names = list("abcdefg")
     images = rng.integers(0, 256, (3, size, size, 3)).astype("float32")
     file, run = FILES[format]
     report = export(
@@ -62,6 +66,25 @@ def test_a_runtime_gives_the_outputs_of_keras(format, name, tmp_path, rng):
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert report.images == 3
     assert report.largest_difference < 1e-5
+    facts = json.loads((tmp_path / "x.json").read_text())
+    assert facts["format"] == format
+    assert (
+        facts["file_bytes"]
+        == report.file_bytes
+        == sum(
+            one.stat().st_size
+            for one in tmp_path.rglob("*")
+            if one.is_file() and one.name not in ("x.json", "x.labels.txt")
+        )
+    )
+    assert facts["model"]["network"] == name
+    threads = ["1", "2", "4"]
+    if format == "saved_model":
+        threads = [str(len(os.sched_getaffinity(0)))]
+    assert list(facts["milliseconds"]) == threads
+    assert all(0 < value < 1e3 for value in facts["milliseconds"].values())
+    labels = (tmp_path / "x.labels.txt").read_text().splitlines()
+    assert labels == list("abcdefg")
     assert not [one for one in tmp_path.iterdir() if ".part" in one.name]
 
 
@@ -96,6 +119,8 @@ BAD = {
     "format": ("coreml", "x", {}, "'litert'"),
     "suffix": ("onnx", "x.tflite", {}, "ends in .onnx"),
     "option": ("onnx", "x.onnx", {"precision": "int8"}, "format='litert'"),
+    "limit": ("saved_model", "x", {"check": 99, "images": []}, "from 0 to 1"),
+    "noise": ("saved_model", "x", {"check": 0.9}, "Give `images`"),
 }
 
 
@@ -112,6 +137,7 @@ def test_below_the_limit_nothing_is_written(tmp_path):
     model = build(
         small("se_mobilenet"), include_top=False, input_shape=(32,) * 2 + (3,)
     )
-    with pytest.raises(AgreementError):
-        export(model, tmp_path / "x", format="saved_model", check=0.5)
+    images = np.ones((2, 32, 32, 3)) * 99
+    with pytest.raises(AgreementError, match="none"):
+        export(model, tmp_path / "x", "saved_model", images, check=0.5)
     assert not list(tmp_path.iterdir())

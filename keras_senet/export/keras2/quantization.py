@@ -240,8 +240,9 @@ def _convert(model, shape):
     from tensorflow.python.framework import convert_to_constants
 
     signature = tf.TensorSpec((1, *shape), tf.float32)
+    # The file's input is called as the argument is.
     traced = tf.function(
-        lambda images: model(images, training=False), autograph=False
+        lambda image: model(image, training=False), autograph=False
     ).get_concrete_function(signature)
     frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])

@@ -1,0 +1,123 @@
+"""Images on which a file is calibrated and compared with its model."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_senet.architectures.card import DescribedModel
+from keras_senet.data.images import ImageError
+from keras_senet.inputs import find_inputs, prepare
+
+logger = logging.getLogger("keras_senet")
+
+# Images of a folder that are taken at most.
+MOST = 1000
+
+
+def collect(images, model: DescribedModel, argument: str):
+    """Returns images as an array that a model takes.
+
+    Args:
+        images: as `export_tflite` takes them, or `None`. Of a folder at most
+            `MOST` are taken.
+        model: the model, which takes pixels.
+        argument: what they are called in messages.
+
+    Returns:
+        Array `(images, height, width, channels)`; or `None`.
+
+    Raises:
+        ValueError: if none can be read, or they are no pixels.
+    """
+    if images is None:
+        return None
+    if isinstance(images, (str, Path)) and not Path(images).exists():
+        raise ValueError(
+            f"`{argument}` is {str(images)!r}, and there is no such file or "
+            "folder."
+        )
+    if hasattr(images, "element_spec"):
+        images = _of_dataset(images, argument)
+    inputs = find_inputs(images)
+    if isinstance(images, (str, Path)) and len(inputs) > MOST:
+        logger.warning(
+            "%s has %s images, of which %s are taken, drawn by chance: they "
+            "lie in memory. Give an array for more.",
+            images,
+            len(inputs),
+            MOST,
+        )
+        numbers = np.random.default_rng(0).permutation(len(inputs))[:MOST]
+        inputs = [inputs[number] for number in np.sort(numbers)]
+    found = []
+    for image in inputs:
+        try:
+            found.append(prepare(image, model))
+        except ImageError as error:
+            logger.warning("%s. It is left out.", error)
+    if not found:
+        raise ValueError(
+            f"`{argument}` has no image that can be read. Give images like "
+            "those to come."
+        )
+    found = np.stack(found)
+    if found.dtype.kind not in "uif":
+        raise ValueError(
+            f"`{argument}` is of {found.dtype}. Allowed: numbers in [0, 255]."
+        )
+    if not np.isfinite(found).all():
+        raise ValueError(f"`{argument}` has pixels that are not finite.")
+    low, high = float(found.min()), float(found.max())
+    if low < 0 or high > 255:
+        raise ValueError(
+            f"`{argument}` has values from {low:g} to {high:g}. Allowed: "
+            "pixels in [0, 255], since the file normalises them itself. Give "
+            "images that are not normalised."
+        )
+    if 0 < high <= 1:
+        raise ValueError(
+            f"`{argument}` has values from {low:g} to {high:g}, which look "
+            "like images divided by 255. Allowed: pixels in [0, 255], since "
+            "the file normalises them itself. Multiply by 255."
+        )
+    return found
+
+
+def _of_dataset(data, argument):
+    """The images of a dataset of tf.data, one by one or in batches."""
+    import tensorflow as tf
+
+    spec = data.element_spec
+    spec = spec[0] if isinstance(spec, tuple) else spec
+    if getattr(getattr(spec, "shape", None), "rank", None) not in (3, 4):
+        raise ValueError(
+            f"`{argument}` is a dataset of {data.element_spec}. Allowed: "
+            "images, or pairs (images, labels), one by one or in batches."
+        )
+    if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"`{argument}` is a dataset without an end. Give a few hundred of "
+            "its images: data.take(10) of batches."
+        )
+    images = []
+    for element in data:
+        image = element[0] if isinstance(element, tuple) else element
+        array = np.asarray(image)
+        images.extend(array if array.ndim == 4 else [array])
+    return images
+
+
+def noise(model: keras.Model, count: int = 8) -> np.ndarray:
+    """Returns images of noise, of the size of a model.
+
+    Args:
+        model: the model.
+        count: how many. Defaults to `8`.
+
+    Returns:
+        Array `(images, height, width, channels)`, uint8.
+    """
+    shape = (count, *model.input_shape[1:])
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")

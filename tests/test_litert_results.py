@@ -1,0 +1,68 @@
+"""What scripts/write_litert.py measured: its limits, and how it writes rows."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows():
+    with (ROOT / "results" / "litert.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("form", "most"), [("int8", 0.5), ("int8, trained for it", 0.2)]
+)
+def test_eight_bits_lose_no_more_than_is_allowed(form, most):
+    """In points of the whole test split."""
+    kept = {row["model"]: row for row in rows() if row["form"] == "Keras"}
+    found = [row for row in rows() if row["form"] == form]
+    assert found or form != "int8"
+    for row in found:
+        assert row["images"] == "10000"
+        lost = float(kept[row["model"]]["top1"]) - float(row["top1"])
+        assert round(100 * lost, 6) <= most, row
+
+
+@pytest.fixture
+def script():
+    return pytest.importorskip("write_litert")
+
+
+def test_rows_are_kept_and_replaced(script, tmp_path):
+    result, page = tmp_path / "litert.csv", tmp_path / "page.md"
+    # As an earlier version wrote it.
+    result.write_text(
+        "model,form,top1,bytes\na,Keras,0.9,4000\nb,Keras,0.8,8\n"
+    )
+    page.write_text("x\n<!-- litert -->\nold\n<!-- end of litert -->\ny")
+    found = {"points_lost": "1.00", "bytes_zipped": 1999, "milliseconds": "3"}
+    for top1 in ("0.5", "0.89"):
+        row = {"model": "a", "form": "int8", "top1": top1, "bytes": 2999}
+        script.write({**row, **found}, result, page)
+    with result.open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert tuple(kept[0]) == script.COLUMNS
+    assert [(row["model"], row["form"], row["top1"]) for row in kept] == [
+        ("a", "Keras", "0.9"),
+        ("a", "int8", "0.89"),
+        ("b", "Keras", "0.8"),
+    ]
+    text = page.read_text()
+    assert "| a | int8 | 89.00 | 1.00 | 2 | 1 | 3 |\n" in text
+    assert "| b | Keras | 80.00 |  | 0 |  |  |\n" in text
+    assert text.startswith("x\n")
+    assert text.endswith("y")
+    assert "old" not in text
+
+
+def test_a_network_is_called_by_what_is_not_its_default(script):
+    import keras_senet
+
+    model = keras_senet.SEMobileNet(
+        weights=None, alpha=0.5, classes=10, input_shape=(32, 32, 3)
+    )
+    assert script.name_of(model.card) == "SE-MobileNet, alpha=0.5 (not 1.0)"
