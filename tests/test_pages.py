@@ -48,7 +48,8 @@ ADDED = {
     "train": TRAINING,
     "scripts/launch_local.py": TRAINING,
     "finetune": "--epochs 2",
-    "scripts/ablation.py": "--epochs 3 --seeds 1 --out ablation",
+    "scripts/ablation.py": "--epochs 3 --seeds 1 --rows 'without SE' "
+    "--out ablation",
 }
 # What no test runs, and why.
 LEFT_OUT = {
@@ -129,7 +130,7 @@ def run(words):
         words += ["--out", "trained"]
         words += [] if "--data" in words else ["--data", "folder:split"]
     if "--fields" not in words:
-        words += ADDED.get(name, "").split()
+        words += shlex.split(ADDED.get(name, ""))
     found = "data.npz" if name == "scripts/ablation.py" else "folder:split"
     words = [found if word == "DATA" else word for word in words]
     if not script:
