@@ -161,7 +161,7 @@ PRECISIONS = {
 
 
 # XNNPACK has no depthwise convolution of float32 with a kernel in 8 bits, which
-# those of 1024 weights and more get, and some of ShuffleNet's joints in 8 bits.
+# those of 1024 weights and more get. ShuffleNet in 8 bits is cut as well.
 PARTITIONS = {
     ("se_mobilenet", "dynamic"): 2,
     ("se_shufflenet", "dynamic"): 5,
