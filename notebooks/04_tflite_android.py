@@ -264,10 +264,10 @@ plt.show()
 #
 # ## Where 8 bits lose too much
 #
-# First keep the gates of the SE blocks in float32 (`float_gates=True`). Then
-# train the network a little for 8 bits. That needs `pip install
-# "keras_senet[qat]"`, in an environment without MediaPipe, since the two want
-# different versions of a library, and images with their classes:
+# See whether the gates of the SE blocks are why (`float_gates=True`); of this
+# network they are not. Then train it a little for 8 bits. That needs `pip
+# install "keras_senet[qat]"`, in an environment without MediaPipe, since the
+# two want different versions of a library, and images with their classes:
 #
 # ```python
 # report = keras_senet.export.quantization_aware(

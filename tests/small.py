@@ -56,6 +56,15 @@ def small(name):
     return shrink(NETWORKS[name])
 
 
+def shallow(network):
+    """The same with one block a stage, and four modules at most."""
+    return dataclasses.replace(
+        network,
+        depths=(1,) * len(network.depths),
+        modules=network.modules[:4],
+    )
+
+
 def size_of(network):
     """An image size it accepts, small."""
     return max(network.min_size, 32)

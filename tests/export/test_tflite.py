@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from PIL import Image
-from small import coarse, size_of, small, tell_apart
+from small import coarse, shallow, size_of, small, tell_apart
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -97,6 +97,12 @@ def assert_one_partition(path):
     assert those("inputs", part["outputs"]) <= {"SOFTMAX"}
 
 
+def is_convolution_for_one(layer):
+    """Whether nothing but the next layer takes a convolution's output."""
+    kind = type(layer).__name__
+    return "Conv2D" in kind and len(layer._outbound_nodes) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_is_a_file_of_builtin_operators(name, tmp_path, rng):
@@ -134,11 +140,12 @@ def test_every_network_is_a_file_of_builtin_operators(name, tmp_path, rng):
     )
     depthwise = names["DEPTHWISE_CONV_2D"]
     assert names["CONV_2D"] + depthwise == convolutions + 2 * gates + pools
-    # Batch normalisation is in the convolution before it, where there is one;
-    # that of the image, around which zeros are put, is a product and a sum.
+    # Batch normalisation is in the convolution before it, where nothing else
+    # takes that; that of the image, around which zeros are put, is a product
+    # and a sum.
     loose = 1 + sum(
         isinstance(layer, keras.layers.BatchNormalization)
-        and "Conv2D" not in type(layer.input._keras_history.operation).__name__
+        and not is_convolution_for_one(layer.input._keras_history.operation)
         for layer in model.layers
     )
     assert names["MUL"] == gates + loose
@@ -160,6 +167,16 @@ PRECISIONS = {
 }
 
 
+# XNNPACK has no depthwise convolution of float32 with a kernel in 8 bits, which
+# those of 1024 weights and more get. ShuffleNet in 8 bits is cut as well.
+PARTITIONS = {
+    ("se_mobilenet", "dynamic"): 2,
+    ("se_shufflenet", "dynamic"): 5,
+    ("se_shufflenet", "int8"): 7,
+    ("se_shufflenet", "float gates"): 7,
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
@@ -167,13 +184,17 @@ PRECISIONS = {
 )
 def test_every_precision_of_a_few_kinds(name, precision, tmp_path, rng):
     network = small(name)
+    if name != "se_shufflenet":
+        # A random network makes more of every rounding, from layer to layer;
+        # ShuffleNet's first blocks have no gates.
+        network = shallow(network)
     size = max(size_of(network), 64)
     model = build(network, input_shape=(size, size, 3), classes=5)
     images = coarse(rng, 100, size)
     for variable in model.trainable_variables:
         if "_se" in variable.path:
             # Gates that move, which 8 bits would make constants of otherwise.
-            variable.assign(rng.standard_normal(variable.shape))
+            variable.assign(rng.normal(0, 0.5, variable.shape))
     tell_apart(model, images)
     options = PRECISIONS[precision]
     path = tmp_path / "network.tflite"
@@ -187,14 +208,15 @@ def test_every_precision_of_a_few_kinds(name, precision, tmp_path, rng):
     expected = model.predict(images.astype("float32"), verbose=0)
     found = outputs_of(path, images)
     spread = np.abs(expected - expected.mean(0)).mean()
-    # A random network makes more of every rounding, from layer to layer.
-    lost = {"float16": 0.1, "dynamic": 0.35}.get(precision, 0.7)
+    lost = {"float16": 0.02, "dynamic": 0.25}.get(precision, 0.45)
     assert np.abs(found - expected).mean() < lost * spread
     same = np.mean(found.argmax(1) == expected.argmax(1))
     assert report.top1_agreement == same
-    assert same >= {"float16": 0.95, "dynamic": 0.75}.get(precision, 0.5)
-    assert report.partitions == 1
-    assert_one_partition(path)
+    assert same >= {"float16": 0.95, "dynamic": 0.8}.get(precision, 0.7)
+    parts = PARTITIONS.get((name, precision), 1)
+    assert report.partitions == parts
+    if parts == 1:
+        assert_one_partition(path)
     [taken] = opened(path).get_input_details()
     assert taken["name"] == "image"
     assert taken["dtype"] == (
