@@ -53,6 +53,7 @@ def import_keras(threads):
 
     if not IMPORTED:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
         # TensorFlow starts at its first operation.
         tf.constant(0)
         IMPORTED["mib"] = peak_mib()
@@ -115,6 +116,17 @@ def train_keras_senet(case):
 
     model = our_network(case["model"], case["size"], classifier_activation=None)
     return keras_step(model, case, SGD(RATE, momentum=MOMENTUM))
+
+
+def train_keras_layers(case):
+    """The same graph in layers of Keras, and with its optimizer."""
+    import_keras(case["threads"])
+    from keras_senet.layers import BatchNormalization, GroupedConv2D
+
+    # What these do otherwise than the layers of Keras that they are.
+    del BatchNormalization.call, GroupedConv2D.convolution_op
+    model = our_network(case["model"], case["size"], classifier_activation=None)
+    return keras_step(model, case)
 
 
 def train_plain(case):
@@ -664,6 +676,7 @@ CONTENDERS = {
         "keras_senet": train_keras_senet,
         "timm": train_timm,
         "keras": train_keras,
+        "keras_layers": train_keras_layers,
         "zeromodels": train_zeromodels,
         "plain": train_plain,
     },

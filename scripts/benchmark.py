@@ -2,7 +2,7 @@
 """Measures this package and its peers on the same work, in turn.
 
     python scripts/benchmark.py --work train --models se_resnet50 \\
-        --peers timm keras zeromodels plain --batch 8
+        --peers timm keras_layers zeromodels plain --batch 8
     python scripts/benchmark.py --work infer --models se_resnet50 --batch 1 8 \\
         --peers timm torch_compile onnxruntime openvino keras_graph plain
     python scripts/benchmark.py --work memory --models se_resnet50 --peers timm
@@ -23,6 +23,7 @@ benchmarks/requirements.txt. Nothing else should run on the machine meanwhile.
 """
 
 import argparse
+import contextlib
 import csv
 import datetime
 import itertools
@@ -47,7 +48,7 @@ NETWORKS = runpy.run_path(str(ROOT / "keras_senet/architectures/table.py"))[
     "NETWORKS"
 ]
 WORKS = {
-    "train": ("timm", "keras", "zeromodels", "plain"),
+    "train": ("timm", "keras_layers", "zeromodels", "plain"),
     "infer": (
         "keras_graph",
         "timm",
@@ -74,6 +75,8 @@ UNITS = {
 }
 # Steps of a training loop that are timed together.
 STEPS = 48
+# Of the table and the pictures.
+THREADS = "2"
 CASE = ("work", "model", "batch", "size", "threads")
 COLUMNS = (
     *CASE,
@@ -169,12 +172,14 @@ TARGETS = (
 NAMES = {
     "keras": "Keras",
     "keras_graph": "Keras graph",
+    "keras_layers": "layers of Keras",
     "torch_compile": "torch.compile",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
     "plain": "without SE",
     "int8": "ours in 8 bits",
     "torch": "torch",
+    "torchvision": "torchvision on Pillow",
     "fit": "Keras `fit`",
 }
 
@@ -184,6 +189,8 @@ class Contender:
 
     def __init__(self, name: str, case: dict):
         self.name = name
+        # A file, since nobody reads while it works, and a pipe is soon full.
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -192,7 +199,7 @@ class Contender:
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not case["verbose"] else None,
+            stderr=self.errors if not case["verbose"] else None,
             text=True,
         )
         self.facts = self._answer()
@@ -200,20 +207,24 @@ class Contender:
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            _, errors = self.process.communicate()
-            last = (errors or "").strip().splitlines()[-1:]
+            self.process.wait()
+            self.errors.seek(0)
+            last = self.errors.read().strip().splitlines()[-1:]
             raise ContenderError(" ".join(last) or "it ended without a word")
         return json.loads(line)
 
     def once(self) -> dict:
         """Does the work once, and returns its seconds and peak memory."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def end(self):
         self.process.kill()
-        self.process.communicate()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.communicate()
+        self.errors.close()
 
 
 class ContenderError(RuntimeError):
@@ -343,10 +354,15 @@ def table(rows: list[dict]) -> str:
             if (row["work"], row["model"]) == (work, model)
             and int(row["batch"]) == batch
             and row["size"] == str(NETWORKS[model].input_size)
+            and row["threads"] == THREADS
         ]
         more_is_better = UNITS.get(work) == "images/s/core"
         theirs = [row for row in case if row["contender"] in peers]
+        sign = "≥" if more_is_better else "≤"
         if not theirs:
+            lines.append(
+                f"| {label} | {batch} | not measured | | | {sign} {limit:.2f} |"
+            )
             continue
         closest = (min if more_is_better else max)(
             theirs, key=lambda row: float(row["ratio"])
@@ -354,7 +370,6 @@ def table(rows: list[dict]) -> str:
         ours = next(row for row in case if row["contender"] == "keras_senet")
         ratio = float(closest["ratio"])
         met = ratio >= limit if more_is_better else ratio <= limit
-        sign = "≥" if more_is_better else "≤"
         unit = ours["unit"]
         lines.append(
             f"| {label} | {batch if work != 'build' else ''} | "
@@ -365,6 +380,22 @@ def table(rows: list[dict]) -> str:
             f"{float(closest['ratio_high']):.2f}) | "
             f"{sign} {limit:.2f} {'met' if met else '**missed**'} |"
         )
+    augment = {
+        NAMES.get(row["contender"], row["contender"]): row
+        for row in rows
+        if row["work"] == "augment" and row["threads"] == THREADS
+    }
+    if augment:
+        ours = augment.pop("keras_senet")
+        others = ", ".join(
+            f"{name} {shown(float(row['median']))}"
+            for name, row in augment.items()
+        )
+        lines += [
+            "",
+            f"RandAugment, images/s/core: {shown(float(ours['median']))} "
+            f"(target 500); {others}.",
+        ]
     dates = sorted({row["date"] for row in rows})
     lines += [
         "",
@@ -411,6 +442,7 @@ def draw(rows: list[dict], path: Path):
         if row["ratio"]
         and (row["work"], row["model"], row["batch"]) in wanted
         and row["size"] == "224"
+        and row["threads"] == THREADS
         and row["unit"] != "images/s/core"
     ]
     cases = list(
@@ -437,7 +469,10 @@ def draw(rows: list[dict], path: Path):
     ticks = [0.25, 0.5, 0.75, 1, 1.25, 1.5]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
-    labels = [f"{work} {model}, batch {batch}" for work, model, batch in cases]
+    labels = [
+        f"{work} {model}" + (f", batch {batch}" if work != "build" else "")
+        for work, model, batch in cases
+    ]
     axis.set_yticks(range(len(cases)), labels)
     axis.invert_yaxis()
     axis.set_xlabel("time or memory of keras_senet / that of the peer")
@@ -456,13 +491,13 @@ def draw(rows: list[dict], path: Path):
         for row in rows:
             if row["work"] != "infer" or not belongs(row):
                 continue
-            depth = re.sub(r"\D", "", row["model"])
-            if not depth:
+            depth = re.fullmatch(r"se_resnet(\d+)|senet(154)", row["model"])
+            if not depth or row["threads"] != THREADS:
                 continue
+            depth = depth[1] or depth[2]
             x = int(depth if name == "depth" else row[name])
             y = float(row["median"]) / int(row["batch"])
-            if "resnext" not in row["model"]:
-                lines.setdefault(row["contender"], {})[x] = y
+            lines.setdefault(row["contender"], {})[x] = y
         for contender, points in lines.items():
             if len(points) > 2:
                 axis.plot(
@@ -485,7 +520,7 @@ def draw(rows: list[dict], path: Path):
     titles = (
         "SE-ResNet-50",
         "SE-ResNet-50, batch 1",
-        "by depth, batch 1",
+        "SE-ResNets and SENet-154, batch 1",
     )
     for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title, fontsize=10)
@@ -509,6 +544,14 @@ def machine_name() -> str:
     return f"{text}, {len(os.sched_getaffinity(0))} cores"
 
 
+class Words(argparse.Action):
+    """Words of an option, with spaces or commas between them."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        found = [word for value in values for word in value.split(",") if word]
+        setattr(namespace, self.dest, found)
+
+
 def peers_of(works):
     """The peers that can do each work."""
     known = runpy.run_path(str(CONTENDERS))["CONTENDERS"]
@@ -522,6 +565,9 @@ def check(parser, args):
     """Ends the script with what is wrong with the arguments, if anything."""
     if not (args.work or args.draw):
         parser.error("nothing to do: give --work, --draw or both.")
+    for work in args.work:
+        if work not in WORKS:
+            parser.error(f"--work has {work!r}. Allowed: {', '.join(WORKS)}.")
     for option in ("threads", "rounds", "times"):
         if getattr(args, option) < 1:
             parser.error(f"--{option} is {getattr(args, option)}: at least 1.")
@@ -536,13 +582,13 @@ def check(parser, args):
                 f"--models has {model!r}, which is no network. `keras-senet "
                 "list` names all."
             )
-    known = peers_of(args.work)
+    known = peers_of(WORKS)
     there = list(dict.fromkeys(itertools.chain(*known.values())))
     for peer in args.peers or ():
-        if there and peer not in there:
+        if peer not in there:
             parser.error(
-                f"--peers has {peer!r}, which has no part in --work "
-                f"{' '.join(args.work)}. Allowed: {', '.join(there)}."
+                f"--peers has {peer!r}, which has no part in any work. "
+                f"Allowed: {', '.join(there)}."
             )
     for work in args.work:
         if work not in ("input", "augment"):
@@ -562,16 +608,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--work", nargs="+", choices=WORKS, default=[])
+    words = {"nargs": "+", "action": Words, "metavar": "NAME"}
+    parser.add_argument(
+        "--work", **words, default=[], help=f"of {', '.join(WORKS)}"
+    )
     parser.add_argument(
         "--draw",
         action="store_true",
         help="make the pictures and the README's table of what is measured",
     )
-    parser.add_argument("--models", nargs="+", default=["se_resnet50"])
+    parser.add_argument("--models", **words, default=["se_resnet50"])
     parser.add_argument(
         "--peers",
-        nargs="+",
+        **words,
         help="each for the work that it has a part in (default: all)",
     )
     parser.add_argument("--batch", nargs="+", type=int, default=[8])

@@ -14,8 +14,8 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
     [
         ([], ["nothing to do"]),
         (["--work", "train", "--models", "se_resnet99"], ["'se_resnet99'"]),
-        (["--work", "train", "--peers", "foo"], ["'foo'", "timm, keras"]),
-        (["--work", "infer", "--peers", "zeromodels"], ["'zeromodels'"]),
+        (["--work", "train,play"], ["'play'", "train, infer"]),
+        (["--work", "train", "--peers", "timm,foo"], ["'foo'", "timm, keras"]),
         (["--work", "train", "--rounds", "0"], ["--rounds is 0"]),
         (["--work", "train", "--warmup", "-1"], ["--warmup is -1"]),
         (["--work", "train", "--batch", "8", "0"], ["--batch"]),
