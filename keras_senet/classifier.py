@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from numbers import Integral
 from pathlib import Path
 
 import keras
@@ -101,7 +102,7 @@ class Classifier:
             )
         if threads is None:
             threads = available_cores()
-        if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
+        if not _is_integer(threads) or not 1 <= threads <= MOST_THREADS:
             raise ValueError(
                 f"`threads` is {threads!r}. Allowed: an integer of at least 1 "
                 f"and at most {MOST_THREADS}."
@@ -141,7 +142,7 @@ class Classifier:
         if isinstance(model, DeployedModel):
             self.card = _card_of_file(model)
             self.engine = "litert"
-            self._run = LiteRTEngine(model.content, threads)
+            self._run = LiteRTEngine(model.content, int(threads))
             return
         self.card = card_of(model)
         self.engine = choose_engine(engine, precision, model)
@@ -162,7 +163,7 @@ class Classifier:
             logger.warning("%s It runs on Keras instead.", error)
             self.engine, self._run = "keras", KerasEngine(model)
             return
-        self._run = LiteRTEngine(content, threads)
+        self._run = LiteRTEngine(content, int(threads))
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Returns the scores of a batch that is prepared as the network wants.
@@ -236,7 +237,7 @@ class Classifier:
                 f"`paths` is {str(paths)!r}, one path. Allowed: a list of the "
                 "paths of images. `predict` takes one, or a folder."
             )
-        if type(batch_size) is not int or batch_size < 1:
+        if not _is_integer(batch_size) or batch_size < 1:
             raise ValueError(
                 f"`batch_size` is {batch_size!r}. Allowed: an integer of at "
                 "least 1."
@@ -323,6 +324,10 @@ class Classifier:
         if names is None:
             names = [f"class {k}" for k in range(scores.shape[1])]
         return decode_predictions(scores, top, names)
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _card_of_file(model):

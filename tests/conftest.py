@@ -1,5 +1,6 @@
 """What the tests share: quiet start, the folders of data, numpy seeds."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -25,6 +26,21 @@ def seed():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def free():
+    """What a file's tests compiled is freed after the last of them.
+
+    TensorFlow, JAX and Keras keep it else until the process ends, and two
+    processes soon have all of the machine's memory.
+    """
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ their strengths are torchvision's (`torchvision.transforms.RandAugment`), which
 are Pillow's to the byte.
 """
 
+import functools
 import math
 
 # Strength 30 of: degrees, part of a side, part of a side, factor.
@@ -66,7 +67,8 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
                 input=[image, sign],
                 Tout=[tf.uint8],
                 branches=[
-                    _function(name, magnitude, image.shape) for name in names
+                    _function(name, magnitude, tuple(image.shape))
+                    for name in names
                 ],
             )[0],
             image.shape,
@@ -74,6 +76,8 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
     return image
 
 
+# One of every operation; a caller without a graph of its own traces none anew.
+@functools.lru_cache(maxsize=256)
 def _function(name, magnitude, shape):
     import tensorflow as tf
 
