@@ -99,23 +99,23 @@ def images_and_labels(case):
     return images, random.integers(0, 1000, case["batch"])
 
 
-def keras_step(model, case, optimizer=None):
+def keras_step(model, case, optimizer=None, xla=False):
     keras, tf = import_keras(case["threads"])
     model.compile(
         optimizer or keras.optimizers.SGD(RATE, momentum=MOMENTUM),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
+        jit_compile=xla,
     )
     images, labels = map(tf.constant, images_and_labels(case))
     return lambda: model.train_on_batch(images, labels)
 
 
-def train_keras_senet(case):
+def train_keras_senet(case, xla=False):
     import_keras(case["threads"])
     from keras_senet.optimizers import SGD
 
     model = our_network(case["model"], case["size"], classifier_activation=None)
-    return keras_step(model, case, SGD(RATE, momentum=MOMENTUM))
+    return keras_step(model, case, SGD(RATE, momentum=MOMENTUM), xla)
 
 
 def train_keras_layers(case):
@@ -679,6 +679,7 @@ CONTENDERS = {
         "keras_layers": train_keras_layers,
         "zeromodels": train_zeromodels,
         "plain": train_plain,
+        "xla": partial(train_keras_senet, xla=True),
     },
     "infer": {
         "keras_senet": infer_keras_senet,

@@ -48,7 +48,7 @@ NETWORKS = runpy.run_path(str(ROOT / "keras_senet/architectures/table.py"))[
     "NETWORKS"
 ]
 WORKS = {
-    "train": ("timm", "keras_layers", "zeromodels", "plain"),
+    "train": ("timm", "keras_layers", "zeromodels", "plain", "xla"),
     "infer": (
         "keras_graph",
         "timm",
@@ -173,6 +173,7 @@ NAMES = {
     "keras": "Keras",
     "keras_graph": "Keras graph",
     "keras_layers": "layers of Keras",
+    "xla": "ours with XLA",
     "torch_compile": "torch.compile",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
@@ -233,12 +234,25 @@ class ContenderError(RuntimeError):
 
 def measure(
     case: dict, names: list[str], rounds: int
-) -> dict[str, list[float]]:
+) -> tuple[dict[str, list[float]], dict[str, dict]]:
     """Returns per contender its measurements, one per round, and versions.
 
     Raises ContenderError if the first can't do the work: what the others take
     is compared with it.
     """
+    if UNITS.get(case["work"]) != "MiB":
+        return measure_in_turn(case, names, rounds)
+    # The peak of a process only grows, so that every round has new ones.
+    found = {}
+    for _ in range(rounds):
+        once, versions = measure_in_turn(case, names, 1)
+        for name, values in once.items():
+            found.setdefault(name, []).extend(values)
+    return found, versions
+
+
+def measure_in_turn(case, names, rounds):
+    """The same with one process a contender for all rounds."""
     contenders, found = [], {}
     try:
         for name in names:
@@ -604,23 +618,24 @@ def check(parser, args):
             )
 
 
-def main() -> int:
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """The options, checked; the script's own by default."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    words = {"nargs": "+", "action": Words, "metavar": "NAME"}
+    several = {"nargs": "+", "action": Words, "metavar": "NAME"}
     parser.add_argument(
-        "--work", **words, default=[], help=f"of {', '.join(WORKS)}"
+        "--work", **several, default=[], help=f"of {', '.join(WORKS)}"
     )
     parser.add_argument(
         "--draw",
         action="store_true",
         help="make the pictures and the README's table of what is measured",
     )
-    parser.add_argument("--models", **words, default=["se_resnet50"])
+    parser.add_argument("--models", **several, default=["se_resnet50"])
     parser.add_argument(
         "--peers",
-        **words,
+        **several,
         help="each for the work that it has a part in (default: all)",
     )
     parser.add_argument("--batch", nargs="+", type=int, default=[8])
@@ -645,8 +660,13 @@ def main() -> int:
     parser.add_argument(
         "--verbose", action="store_true", help="show what contenders print"
     )
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     check(parser, args)
+    return args
+
+
+def main() -> int:
+    args = arguments()
     machine = machine_name()
     slug = re.sub(r"\W+", "_", machine.lower()).strip("_")
     out = Path(args.out or ROOT / "results" / f"benchmark_{slug}.csv")

@@ -1,12 +1,16 @@
 """The benchmark's command line: what is wrong is said before it measures."""
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import benchmark
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "benchmark.py"
 
 
 @pytest.mark.parametrize(
@@ -51,3 +55,22 @@ def test_a_network_has_its_own_size_and_a_peer_without_it_says_so(tmp_path):
     assert "keras.applications has no resnet20" in done.stdout
     [_, row] = (tmp_path / "out.csv").read_text().splitlines()
     assert row.startswith("build,se_resnet20,8,32,")
+
+
+def test_the_commands_of_the_readme_are_understood(tmp_path):
+    text = (ROOT / "README.md").read_text().replace("\\\n", " ")
+    found = re.findall(r"^python scripts/benchmark\.py (.*)$", text, re.M)
+    assert len(found) > 5
+    measured = set()
+    for line in found:
+        words = shlex.split(line.replace("FOLDER", str(tmp_path)))
+        args = benchmark.arguments(words)
+        measured |= {
+            (work, model, batch)
+            for work in args.work
+            for model in args.models
+            for batch in args.batch
+        }
+    # They make every row of the table.
+    for _, work, model, batch, *_ in benchmark.TARGETS:
+        assert (work, model, batch) in measured
