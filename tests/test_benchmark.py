@@ -1,5 +1,6 @@
 """The benchmark's command line: what is wrong is said before it measures."""
 
+import csv
 import re
 import shlex
 import subprocess
@@ -74,3 +75,18 @@ def test_the_commands_of_the_readme_are_understood(tmp_path):
     # They make every row of the table.
     for _, work, model, batch, *_ in benchmark.TARGETS:
         assert (work, model, batch) in measured
+
+
+@pytest.mark.slow
+def test_a_profile_has_the_operations_of_a_step(tmp_path):
+    command = [ROOT / "scripts/profile_step.py", "--model", "se_resnet18"]
+    subprocess.run(
+        [sys.executable, *command, "--size", "64", "--batch", "2"]
+        + ["--out", tmp_path],
+        check=True,
+    )
+    with (tmp_path / "profile_se_resnet18.csv").open(newline="") as file:
+        rows = {row["kind"]: row for row in csv.DictReader(file)}
+    # As many as the network has convolutions, and one less: the image's.
+    assert rows["Conv2DBackpropFilter"]["calls"] == "20"
+    assert rows["Conv2DBackpropInput"]["calls"] == "19"
