@@ -2,8 +2,11 @@
 
 Command:   ./scripts/train.py --config configs/cifar10_se_mobilenet.py
 Hardware:  two cores of a CPU
+Hours:     0.9, measured in float32 with other work beside it
 Recipe:    that of configs/cifar10_se_resnet20.py. Two of MobileNet's five
            strides are left out, so that its last map is 4x4, not one pixel
+Paper:     none; it has no MobileNet on CIFAR-10
+Ours:      results/litert.csv
 """
 
 import dataclasses

@@ -33,6 +33,7 @@ def make_strategy(name: str = "auto"):
     Raises:
         ValueError: for another name, or one that this machine has no devices
             for; or if Keras does not run on TensorFlow.
+        ConnectionError: if the workers don't come together.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -65,7 +66,15 @@ def make_strategy(name: str = "auto"):
                 "scripts/launch_local.py --workers 2."
             )
         logger.warning("Waiting for %d workers.", len(workers))
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.OpError as error:
+            raise ConnectionError(
+                f"The workers {', '.join(workers)} of TF_CONFIG don't come "
+                f"together ({error.message.splitlines()[0]}). Start the same "
+                "command on all of them, with addresses that reach each other "
+                "and ports that are free."
+            ) from error
     if name == "mirrored":
         kind = "GPU" if gpus else "CPU"
         devices = [

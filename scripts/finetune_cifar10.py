@@ -4,8 +4,8 @@
     python scripts/finetune_cifar10.py --classes cat dog horse --photos 50
 
 Takes some photos of some classes of CIFAR-10's test split, which the shipped
-weights were not trained on, and trains on them twice with the same config: from
-the shipped weights (their classifier starts anew), and from nothing. Other
+weights were not trained on, and trains on them twice: from the shipped weights
+(their classifier starts anew), and from nothing, at a rate that suits it. Other
 photos of the test split are for validation. Run again it goes on. The table is
 in docs/finetune.md too.
 """

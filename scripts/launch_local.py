@@ -51,7 +51,10 @@ def start(number, addresses, arguments, log):
 
 
 def wait(workers):
-    """Their statuses; those that a lost one leaves waiting are ended."""
+    """Their statuses, as a shell has them: 128 + n of one ended by signal n.
+
+    Those that a lost one leaves waiting are ended.
+    """
     deadline = None
     while any(worker.poll() is None for worker in workers):
         time.sleep(0.1)
@@ -61,7 +64,8 @@ def wait(workers):
         if lost and time.monotonic() > deadline:
             for worker in workers:
                 worker.kill()
-    return [worker.returncode for worker in workers]
+    codes = [worker.returncode for worker in workers]
+    return [128 - code if code < 0 else code for code in codes]
 
 
 def main():
@@ -90,17 +94,20 @@ def main():
     ]
 
     def forward(number, _frame):
+        # A closed terminal ends a run as a scheduler does.
+        if number == signal.SIGHUP:
+            number = signal.SIGTERM
         for worker in workers:
             worker.send_signal(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, forward)
     statuses = wait(workers)
     for number, status in enumerate(statuses):
         if status:
             print(f"worker {number} ended with status {status}", end="")
             print(f"; see {logs[number].name}" if number else "")
-    return max(map(abs, statuses))
+    return max(statuses)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ The runs are those of
         ./scripts/train.py --config configs/cifar10_se_resnet20.py \\
             --model $model --seed $seed
     done; done
+
+in any precision. A run of another config is refused.
 """
 
 import argparse
@@ -23,14 +25,35 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from marks import ROOT, markdown, put_between_marks, write_csv
 
 import keras_senet
+from keras_senet.training import load_config
 
+CONFIG = ROOT / "configs" / "cifar10_se_resnet20.py"
 RESULT = ROOT / "results" / "cifar10.csv"
+# Fields in which the runs of the table differ.
+FREE = {"model", "seed", "precision"}
+
+
+def check(folder, config):
+    """Raises an error for a run that is not of the table's config."""
+    wanted = load_config(CONFIG).record()
+    wrong = [
+        f"{name} is {config.get(name)!r} and not {wanted.get(name)!r}"
+        for name in sorted(config.keys() | wanted.keys())
+        if name not in FREE and config.get(name) != wanted.get(name)
+    ]
+    if wrong:
+        raise ValueError(
+            f"The run {folder} is not of configs/{CONFIG.name}: "
+            f"{'; '.join(wrong)}. Allowed: runs that differ in "
+            f"{', '.join(sorted(FREE))} and out. Leave it out."
+        )
 
 
 def read(folder):
     """A row about a finished run."""
     result = json.loads((folder / "result.json").read_text())
     config, measured = result["config"], result["measured"]
+    check(folder, config)
     with (folder / "history.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))
     return {
@@ -46,9 +69,7 @@ def read(folder):
             float(row["seconds"]) for row in epochs
         ),
         "keras": result["versions"]["keras"],
-        "command": "./scripts/train.py --config configs/cifar10_se_resnet20.py "
-        f"--model {config['model']} --seed {config['seed']} "
-        f"--precision {config['precision']}",
+        "command": result["command"],
     }
 
 
@@ -90,11 +111,14 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    rows = [
-        read(folder)
-        for folder in parser.parse_args().runs
-        if (folder / "result.json").exists()
-    ]
+    try:
+        rows = [
+            read(folder)
+            for folder in parser.parse_args().runs
+            if (folder / "result.json").exists()
+        ]
+    except ValueError as error:
+        parser.error(str(error))
     if not rows:
         parser.error("no run is finished: none has a result.json")
     # The network with SE first.

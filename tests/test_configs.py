@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import pytest
+import write_cifar10
 import write_traffic
 import yaml
 
@@ -65,11 +67,14 @@ def sections(path):
 @each
 def test_a_docstring_says_what_a_reader_needs(path):
     there = sections(path)
-    if path.stem.startswith("cifar10_se_"):
-        assert {"Command", "Hardware", "Recipe"} <= there.keys()
-    else:
-        wanted = {"Command", "Hardware", "Hours", "Recipe", "Paper", "Ours"}
-        assert wanted <= there.keys()
+    wanted = {"Command", "Hardware", "Hours", "Recipe", "Paper", "Ours"}
+    assert wanted <= there.keys()
+
+
+@each
+def test_the_page_lists_it(path):
+    link = f"[{path.name}](../configs/{path.name})"
+    assert link in (DOCS / "training.md").read_text()
 
 
 @each
@@ -317,3 +322,38 @@ def test_the_table_of_the_traffic_is_the_scripts():
         cells = map(str, write_traffic.cells(expected))
         assert f"| {' | '.join(cells)} |" in text
     assert len(rows) == 6
+
+
+def finished(folder, **changes):
+    """The folder of a run on CIFAR-10, as it is when it has ended."""
+    config = load_config(ROOT / "configs/cifar10_se_resnet20.py").record()
+    result = {
+        "config": {**config, **changes},
+        "measured": {"top1": 0.5, "top5": 0.9, "images": 10_000},
+        "versions": {"keras": "3"},
+        "command": "python -m keras_senet train --config somewhere.py",
+    }
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "history.csv").write_text("epoch,seconds\n0,7.5\n")
+    return folder
+
+
+def test_the_table_of_cifar10_has_runs_of_one_config(tmp_path):
+    fields = {"model": "resnet20", "seed": 3, "precision": "mixed_bfloat16"}
+    row = write_cifar10.read(finished(tmp_path / "good", **fields))
+    assert row.items() >= fields.items()
+    assert row["command"] == "python -m keras_senet train --config somewhere.py"
+    other = finished(tmp_path / "other", epochs=2, learning_rate=9)
+    with pytest.raises(ValueError, match="other is not of") as caught:
+        write_cifar10.read(other)
+    assert "epochs is 2 and not 20" in str(caught.value)
+    assert "learning_rate is 9 and not 0.1" in str(caught.value)
+
+
+def test_the_script_says_what_an_environment_lacks():
+    # Without the folder of installed packages.
+    words = [sys.executable, "-S", ROOT / "scripts" / "train.py"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "source .venv/bin/activate" in done.stderr

@@ -33,7 +33,7 @@ def find_unreadable(
     from keras_senet.data.decoding import decode
 
     numbers = np.arange(len(images)) if numbers is None else numbers
-    if not len(numbers) or images.read(int(numbers[0])).dtype != tf.string:
+    if not len(numbers) or spec_of(images).dtype != tf.string:
         return np.zeros(0, "int64")
 
     def try_one(number):
@@ -58,6 +58,22 @@ def find_unreadable(
                 len(numbers),
             )
     return np.setdiff1d(numbers, good)
+
+
+def spec_of(images: LabelledImages):
+    """Returns the type of the images and what is known of their shape.
+
+    None of them is read, since any may be damaged.
+
+    Args:
+        images: the images.
+
+    Returns:
+        A `tf.TensorSpec`: of a string for files.
+    """
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(1).map(images.read).element_spec
 
 
 def skip(

@@ -14,6 +14,8 @@ from safetensors.numpy import save
 _NAME = re.compile(r"step-(\d{10})-([0-9a-f]{64})\.safetensors")
 # The one before the last is there for when the last turns out damaged.
 KEPT = 2
+# At the end of the name of one that was passed over.
+DAMAGED = ".damaged"
 
 
 def write(
@@ -54,17 +56,28 @@ def write(
     except OSError as error:
         partial.unlink(missing_ok=True)
         there = [path.name for path in find(folder)] or ["none"]
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OSError(
             error.errno,
-            f"The checkpoint of step {step} can't be written to {folder}"
-            f"{': the disk is full' if full else f': {error.strerror}'}. "
-            f"The last one before it is {there[0]}. Make room, and run the "
-            "same command again.",
+            f"The checkpoint of step {step} can't be written to {folder}: "
+            f"{reason(error)}. The last one before it is {there[0]}. Make "
+            "room, and run the same command again.",
         ) from error
     for old in find(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def reason(error: OSError) -> str:
+    """Returns why a file could not be written.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        Words for a message.
+    """
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full" if full else error.strerror
 
 
 def _sync(folder):
@@ -114,6 +127,17 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     with safe_open(path, "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return arrays, json.loads(file.metadata()["facts"])
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged checkpoint, so that it is not found again.
+
+    Else it would be kept in the place of a good one of the same step.
+
+    Args:
+        path: the checkpoint.
+    """
+    path.rename(path.with_name(f"{path.name}{DAMAGED}"))
 
 
 def step_of(path: Path) -> int:

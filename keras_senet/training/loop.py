@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import math
+import secrets
 import signal
 import time
 from collections.abc import Sequence
@@ -50,7 +51,6 @@ OURS = (
 # Callbacks that write, which one worker does for all.
 WRITERS = (
     Progress,
-    keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
     keras.callbacks.TensorBoard,
@@ -110,8 +110,11 @@ def train(
         raise ValueError(
             "`out` is empty. Give the folder of the run (--out runs/NAME)."
         )
-    strategy = distribution.make_strategy(config.strategy)
-    _check(config, strategy)
+    try:
+        strategy = distribution.make_strategy(config.strategy)
+    except ConnectionError as error:
+        raise TrainingError(str(error)) from error
+    _check(config, strategy, callbacks)
     worker, _ = distribution.part_of(strategy)
     with contextlib.ExitStack() as stack:
         data = inputs.open_data(config)
@@ -125,6 +128,7 @@ def train(
             stack.enter_context(run_folder.claim(config, facts))
         try:
             _agree(config, facts, strategy)
+            _check_folder(config, strategy)
             data = inputs.leave_out_unreadable(config, strategy, data)
             run = _Run(config, strategy, *data, callbacks)
             run.go(stack.enter_context(signals()))
@@ -170,7 +174,44 @@ def _agree(config, facts, strategy):
         )
 
 
-def _check(config, strategy):
+def _check_folder(config, strategy):
+    """Checks that all workers see the first one's folder, before any step."""
+    worker, workers = distribution.part_of(strategy)
+    if workers == 1:
+        return
+    # A new name, since a folder of their own may have files of an earlier run.
+    number = secrets.randbits(52) if worker == 0 else 0
+    number = int(distribution.sum_over_workers(strategy, [number])[0])
+    path = Path(config.out) / f"shared-{number:013x}"
+    if worker == 0:
+        path.touch()
+    try:
+        # Which ends on no worker before the first one has written.
+        distribution.sum_over_workers(strategy, [0.0])
+        seen = distribution.sum_over_workers(
+            strategy, np.eye(workers)[worker] * path.exists()
+        )
+    finally:
+        if worker == 0:
+            path.unlink()
+    others = [str(k) for k in range(workers) if not seen[k]]
+    if others:
+        raise run_folder.UnrecoverableError(
+            f"Worker {', '.join(others)} does not see what worker 0 writes to "
+            f"{config.out}. Give all of them the same folder (--out), on a "
+            "file system that they share."
+        )
+
+
+def _check(config, strategy, callbacks):
+    if any(
+        isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks
+    ):
+        raise ValueError(
+            "`callbacks` has a BackupAndRestore, which would put weights of "
+            "its own in the place of a checkpoint's. Leave it out: a run goes "
+            "on by itself when the same command is run again."
+        )
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % (replicas * config.accumulation):
         raise ValueError(
@@ -272,6 +313,14 @@ class _Run:
         mine = [*self.callbacks, self.progress]
         if self.part[0] > 0:
             mine = [one for one in mine if not isinstance(one, WRITERS)]
+        # Several of Keras' put the optimizer's rate, which is the highest, into
+        # the logs.
+        true_rate = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: logs.update(
+                learning_rate=self.state.rate
+            )
+        )
+        mine = [one for callback in mine for one in (callback, true_rate)]
         driven = keras.callbacks.CallbackList(
             [*mine, self.history], model=self.model
         )
@@ -304,12 +353,23 @@ class _Run:
             seen = now.step * config.batch_size
             places = {"seen": seen - now.epoch * count, "seen_in_all": seen}
             driven.on_train_batch_end(steps[-1], self._logs() | places)
+            # A worker alone need not wait for what the next call exchanges;
+            # several exchange it here where no call follows.
+            if self.part[1] == 1 or now.step == end:
+                stop = stop or self._asked(caught)
             if stop:
                 self._save()
                 self._end(caught)
             if now.step < end and now.step % config.checkpoint_steps == 0:
                 self._save()
         self._end_epoch(driven)
+        if self._asked(caught):
+            self._end(caught)
+
+    def _asked(self, caught):
+        """Whether a signal has asked any worker to stop."""
+        asked = [float(bool(caught))]
+        return bool(distribution.sum_over_workers(self.strategy, asked)[0])
 
     def _train_steps(self, batches, steps, stop):
         """Trains some steps; returns whether any worker wants to stop."""

@@ -6,6 +6,7 @@ from keras_senet import optimizers
 from keras_senet.applications import create_model
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.labelled import LabelledImages
+from keras_senet.data.readable import spec_of
 from keras_senet.training.config import TrainConfig
 
 
@@ -22,10 +23,8 @@ def build_model(
     Returns:
         A `DescribedModel`.
     """
-    channels = 3
-    pixels = images.read(0)
-    if pixels.dtype == "uint8":
-        channels = pixels.shape[-1]
+    spec = spec_of(images)
+    channels = spec.shape[-1] if spec.dtype == "uint8" else 3
     model = create_model(
         config.model,
         weights=config.weights,

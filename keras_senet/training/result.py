@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def write_result(config: TrainConfig, model: DescribedModel) -> None:
     result = {
         "measured": model.card.measured,
         "config": config.record(),
-        "command": " ".join(sys.argv),
+        "command": _command(),
         "versions": {
             "python": sys.version.split()[0],
             "keras": keras.__version__,
@@ -42,3 +43,14 @@ def write_result(config: TrainConfig, model: DescribedModel) -> None:
         draw_curves({config.model: folder / HISTORY}, folder / CURVES)
     except ImportError as error:
         logger.warning("No curves are drawn. %s", error)
+
+
+def _command():
+    """The command of this process, without the place of this package."""
+    program, words = Path(sys.argv[0]), sys.argv[1:]
+    start = [str(program)]
+    if program.name == "__main__.py":
+        start = ["python", "-m", program.parent.name]
+    elif program.name == "keras-senet":
+        start = [program.name]
+    return shlex.join([*start, *words])

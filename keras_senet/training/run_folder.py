@@ -114,11 +114,22 @@ def write_text(path: Path, text: str) -> None:
     Args:
         path: the file.
         text: its content.
+
+    Raises:
+        OSError: if it can't be written; the file stays as it was.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w") as file:
-        file.write(text)
-        # Else a power cut may leave an empty file under the name.
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w") as file:
+            file.write(text)
+            # Else a power cut may leave an empty file under the name.
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(
+            error.errno,
+            f"{path} can't be written: {checkpoints.reason(error)}. Make room, "
+            "and run the same command again.",
+        ) from error

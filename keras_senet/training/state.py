@@ -87,15 +87,23 @@ def restore(
     Raises:
         UnrecoverableError: if all checkpoints are damaged or of another
             version, or workers found others.
+        OSError: if a damaged one can't be renamed.
     """
     found = checkpoints.find(folder / CHECKPOINTS)
-    whole = None
+    whole, damaged = None, []
     for path in found:
         try:
             whole = checkpoints.read(path)
             break
         except (ValueError, OSError) as error:
-            logger.warning("%s It is passed over.", error)
+            damaged.append(path)
+            logger.warning(
+                "%s It is passed over, and renamed to %s%s if another one is "
+                "whole.",
+                error,
+                path.name,
+                checkpoints.DAMAGED,
+            )
     if found and whole is None:
         raise UnrecoverableError(
             f"All checkpoints in {found[0].parent} are damaged. Remove the "
@@ -125,6 +133,9 @@ def restore(
             f"{', '.join(f'{step:.0f}' for step in theirs)} in {folder}. Give "
             "all of them the same shared folder (--out)."
         )
+    # All workers have read by now.
+    for path in damaged if worker == 0 else ():
+        checkpoints.set_aside(path)
     for variable, value in kept:
         variable.assign(value)
     return state, facts["callbacks"], arrays

@@ -60,6 +60,11 @@ class Steps:
             for layer in model.layers
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
+        self._dropouts = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, keras.layers.Dropout) and layer.rate
+        ]
         self._compiled = {}
 
     def state(self) -> dict[str, list]:
@@ -154,6 +159,7 @@ class Steps:
         )
         variables = list(model.trainable_variables)
         scale = self._scale[0].value if self._scale else 1.0
+        self._shift_seeds(replica)
         sums, metrics = None, tf.zeros((3,))
         size = share // config.accumulation
         for part in range(config.accumulation):
@@ -170,6 +176,7 @@ class Steps:
                 else [a + b for a, b in zip(sums, gradients, strict=True)]
             )
             metrics += _counts(loss, outputs, labels[rows])
+        self._shift_seeds(-replica)
         # One exchange for the gradients and for what is reported, as one type.
         row = tf.cast(tf.concat([metrics, [stop]], 0), sums[0].dtype)
         *gradients, row = context.all_reduce(
@@ -177,6 +184,21 @@ class Steps:
         )
         self._update(variables, gradients, rate, step)
         return tf.cast(row, tf.float32)
+
+    def _shift_seeds(self, by):
+        """Moves the seeds of dropout.
+
+        Else all devices would drop the same places. Between the steps the seeds
+        are the first device's again, which checkpoints have.
+        """
+        import tensorflow as tf
+
+        if self.strategy.num_replicas_in_sync == 1:
+            return
+        for layer in self._dropouts:
+            state = layer.seed_generator.state
+            shift = tf.cast(tf.stack([by, 0]), state.dtype)
+            state.assign(state.value + shift)
 
     def _update(self, variables, gradients, rate, step):
         import tensorflow as tf

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from keras_senet.training import checkpoints
+from keras_senet.training import checkpoints, run_folder
 
 ARRAYS = {
     "model/0": np.arange(12, dtype="float32").reshape(3, 4),
@@ -65,6 +65,31 @@ def test_a_full_disk_keeps_the_last_good_one(tmp_path):
     checkpoints.read(good)
     assert not (tmp_path / "checkpoint.partial").exists()
     checkpoints.write(tmp_path, 4, ARRAYS, {})
+
+
+def test_a_full_disk_keeps_the_text_that_was_there(tmp_path):
+    path = tmp_path / "history.csv"
+    run_folder.write_text(path, "old")
+    partial = tmp_path / f"history.csv.{os.getpid()}.partial"
+    os.symlink("/dev/full", partial)
+    with pytest.raises(OSError, match="the disk is full") as caught:
+        run_folder.write_text(path, "new")
+    assert str(path) in str(caught.value)
+    assert path.read_text() == "old"
+    assert not os.path.lexists(partial)
+
+
+def test_a_damaged_one_does_not_outlive_a_good_one(tmp_path):
+    """Of the same step, under a hash that may sort after the good one's."""
+    for number in range(8):
+        folder = tmp_path / str(number)
+        checkpoints.write(folder, 900, ARRAYS, {})
+        damaged = checkpoints.write(folder, 1000, ARRAYS, {"run": number})
+        damaged.write_bytes(b"")
+        checkpoints.set_aside(damaged)
+        good = checkpoints.write(folder, 1000, ARRAYS, {"again": number})
+        last = checkpoints.write(folder, 1100, ARRAYS, {})
+        assert checkpoints.find(folder) == [last, good]
 
 
 def test_a_write_that_was_cut_does_not_count(tmp_path):

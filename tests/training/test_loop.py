@@ -14,7 +14,7 @@ from runs import history, weights, write_photos
 import keras_senet
 from keras_senet.data.images import ImageError
 from keras_senet.evaluation import evaluate
-from keras_senet.training import TrainConfig, checkpoints, train
+from keras_senet.training import TrainConfig, checkpoints, step, train
 from keras_senet.training.run_folder import Preempted, TrainingError
 
 
@@ -81,8 +81,17 @@ def test_a_run_writes_what_it_promises(data, tmp_path):
     assert again.history == trained.history
 
 
-def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path, caplog):
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+)
+def test_a_run_that_goes_on_ends_as_one_that_was_whole(
+    data, tmp_path, caplog, monkeypatch, precision
+):
+    # So that the scale of the loss changes in so few steps.
+    monkeypatch.setattr(step, "GOOD_STEPS", 2)
     fields = {
+        "precision": precision,
         "checkpoint_steps": 2,
         "ema": 0.9,
         "schedule": "plateau",
@@ -104,9 +113,9 @@ def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path, caplog):
         (tmp_path / name).mkdir()
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(config(data, whole, **fields), callbacks(whole))
-    for step in (1, 5, 8):
+    for end in (1, 5, 8):
         with pytest.raises(ConnectionError):
-            train(config(data, cut, **fields), [*callbacks(cut), Stop(step)])
+            train(config(data, cut, **fields), [*callbacks(cut), Stop(end)])
     train(config(data, cut, **fields), callbacks(cut))
     # The middle of an epoch, and an end.
     assert re.findall(r"going on from step (\d+)", caplog.text) == ["4", "6"]
@@ -122,6 +131,16 @@ def test_a_run_that_goes_on_ends_as_one_that_was_whole(data, tmp_path, caplog):
     ]
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
+    # Optimizer, averages, scale, seeds: all that a run has.
+    arrays, others = (
+        checkpoints.read(checkpoints.find(folder / "checkpoints")[0])[0]
+        for folder in (whole, cut)
+    )
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name], name)
+    if precision == "mixed_float16":
+        assert arrays["scale/00000"] != step.FIRST_SCALE
 
 
 def test_callbacks_see_the_weights_that_were_validated(data, tmp_path):
@@ -153,9 +172,12 @@ def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, caplog):
     content[len(content) // 2] ^= 4
     last.write_bytes(content)
     train(config(data, out, checkpoint_steps=2))
-    assert last.name in caplog.text
-    step = checkpoints.step_of(before)
-    assert f"going on from step {step} of 9" in caplog.text
+    assert f"{last.name} is damaged. It is passed over" in caplog.text
+    aside = last.with_name(f"{last.name}.damaged")
+    assert aside.read_bytes() == content
+    assert not last.exists()
+    number = checkpoints.step_of(before)
+    assert f"going on from step {number} of 9" in caplog.text
     whole = tmp_path / "whole"
     train(config(data, whole, checkpoint_steps=2))
     for one, other in zip(weights(out), weights(whole), strict=True):
@@ -252,6 +274,92 @@ class Terminate(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Signal(keras.callbacks.Callback):
+    """What a scheduler does after a call's exchange; counts validations."""
+
+    def __init__(self, batch=None):
+        super().__init__()
+        self.batch, self.validations = batch, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def on_test_begin(self, logs=None):
+        self.validations += 1
+        if self.batch is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+CALLS = {"epochs": 2, "steps_per_call": 1, "checkpoint_steps": 100}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    """The folder of a run that had no signal."""
+    out = tmp_path_factory.mktemp("uninterrupted")
+    train(config(data, out, **CALLS))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("batch", "saved", "validations"), [(0, 1, 0), (2, 3, 0), (None, 3, 1)]
+)
+def test_a_signal_is_acted_on_before_more_is_computed(
+    data, tmp_path, uninterrupted, batch, saved, validations
+):
+    """Within an epoch, at its end, and while it is validated."""
+    out, sent = tmp_path / "run", Signal(batch)
+    with pytest.raises(Preempted, match=f"at step {saved} of 6"):
+        train(config(data, out, **CALLS), [sent])
+    assert sent.validations == validations
+    last = checkpoints.find(out / "checkpoints")[0]
+    assert checkpoints.step_of(last) == saved
+    train(config(data, out, **CALLS))
+    assert history(out) == history(uninterrupted)
+    for one, other in zip(weights(out), weights(uninterrupted), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# The highest rates of the three epochs, by a callback that writes them into the
+# logs: one for every epoch, or half after one without an improvement.
+RATES = {
+    "scheduler": lambda: keras.callbacks.LearningRateScheduler(
+        lambda epoch: [0.01, 0.02, 0.04][epoch]
+    ),
+    "plateau": lambda: keras.callbacks.ReduceLROnPlateau(
+        factor=0.5, patience=1, min_delta=99
+    ),
+}
+HIGHEST = {"scheduler": [0.01, 0.02, 0.04], "plateau": [0.01, 0.01, 0.005]}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_the_rate_in_the_logs_is_that_of_the_last_step(data, tmp_path, name):
+    """Of three steps an epoch; warm-up rises through the first six."""
+    settings = config(
+        data, tmp_path / "run", warmup_epochs=2, schedule="constant"
+    )
+    mine = tmp_path / "mine.csv"
+    trained = train(settings, [RATES[name](), keras.callbacks.CSVLogger(mine)])
+    rates = np.multiply(HIGHEST[name], [3 / 7, 6 / 7, 1])
+    with mine.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for found in (
+        trained.history["learning_rate"],
+        [float(row["learning_rate"]) for row in rows],
+        [float(row["learning_rate"]) for row in history(tmp_path / "run")],
+    ):
+        assert found == pytest.approx(rates, rel=1e-6)
+
+
+def test_a_callback_that_brings_back_weights_is_refused(data, tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(ValueError, match="goes on by itself"):
+        train(config(data, tmp_path / "run"), [backup])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_signal_in_the_last_step_loses_no_epoch(data, tmp_path):
     fields = {"epochs": 2, "steps_per_call": 1, "schedule": "constant"}
     with pytest.raises(Preempted, match="at step 6 of 6"):
@@ -319,6 +427,19 @@ def test_damaged_images_stop_it_or_are_left_out(tmp_path):
     train(config(data, out, epochs=1, max_unreadable=1))
     record = json.loads((out / "unreadable.json").read_text())
     assert record[0]["names"] == [str(damaged)]
+
+
+def test_a_first_image_that_is_not_there_is_as_any_other(tmp_path):
+    data = write_photos(tmp_path / "photos", 8, 2)
+    gone = tmp_path / "photos/train/blue/000.jpg"
+    gone.unlink()
+    gone.symlink_to("nowhere.jpg")
+    with pytest.raises(ImageError, match=r"blue/000\.jpg"):
+        train(config(data, tmp_path / "run", epochs=1))
+    trained = train(
+        config(data, tmp_path / "other", epochs=1, max_unreadable=1)
+    )
+    assert trained.model.input_shape == (None, 32, 32, 3)
 
 
 @pytest.mark.parametrize(

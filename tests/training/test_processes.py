@@ -1,9 +1,11 @@
 """Runs as processes: killed, preempted, on several workers."""
 
+import json
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,8 @@ from runs import (
     weights,
     write_photos,
 )
+
+from keras_senet.training import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +62,13 @@ def launch(words, count, folder):
         for number, log in enumerate(logs)
     ]
     return workers, logs
+
+
+def kill_all(workers):
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.wait()
 
 
 def finish_all(workers, logs):
@@ -111,6 +122,27 @@ def test_ctrl_c_saves_on_all_workers_of_one_machine(data, tmp_path):
     assert "SIGINT: saving a checkpoint" in output
 
 
+def test_a_closed_terminal_saves_as_a_scheduler_does(data, tmp_path):
+    out = tmp_path / "run"
+    fields = {"epochs": 40, "checkpoint_steps": 100, "steps_per_call": 1}
+    words = [sys.executable, launch_local.__file__, "--logs", str(tmp_path)]
+    process = start(words + command(data, out, **fields)[4:])
+    wait_for(lambda: checkpointed(out))
+    process.send_signal(signal.SIGHUP)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, output
+    assert "Stopped by SIGTERM at step" in output
+
+
+def test_the_status_of_a_killed_worker_is_a_shells():
+    workers = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    for worker, number in zip(
+        workers, (signal.SIGKILL, signal.SIGTERM), strict=True
+    ):
+        worker.send_signal(number)
+    assert launch_local.wait(workers) == [137, 143]
+
+
 def test_two_processes_do_not_share_a_folder(data, tmp_path):
     words = command(data, tmp_path / "run", epochs=50, checkpoint_steps=1)
     first = start(words)
@@ -147,6 +179,61 @@ def test_workers_that_were_given_other_configs_stop(data, tmp_path):
     for worker, log in zip(workers, logs, strict=True):
         assert worker.wait(120) == 2, log.read_text()
         assert "Worker 1 was given another config" in log.read_text()
+
+
+def test_workers_that_do_not_share_a_folder_stop(data, tmp_path):
+    """Where each has one of its own, from an earlier run too."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    logs = [tmp_path / f"worker{number}.log" for number in range(2)]
+    (tmp_path / "1" / "checkpoints").mkdir(parents=True)
+    workers = []
+    for number, log in enumerate(logs):
+        words = command(data, tmp_path / str(number))[4:]
+        workers.append(start_worker(number, addresses, words, log.open("w")))
+    for worker, log in zip(workers, logs, strict=True):
+        assert worker.wait(120) == 2, log.read_text()
+        assert "Worker 1 does not see what worker 0 writes" in log.read_text()
+    assert not newest(tmp_path / "0")
+    assert not list(tmp_path.glob("0/shared-*"))
+
+
+def test_a_worker_that_can_not_start_says_so(data, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        addresses = [f"127.0.0.1:{taken.getsockname()[1]}", "127.0.0.1:9"]
+        log = tmp_path / "worker.log"
+        words = command(data, tmp_path / "run")[4:]
+        worker = start_worker(0, addresses, words, log.open("w"))
+        assert worker.wait(120) == 1, log.read_text()
+    text = log.read_text()
+    assert addresses[0] in text
+    assert "don't come together" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_workers_that_were_all_killed_go_on(data, tmp_path, count):
+    """And have the losses of one process that nobody killed."""
+    fields = {"batch_size": 144, "epochs": 8, "synchronized": True}
+    one, killed = tmp_path / "one", tmp_path / "killed"
+    finish(start(command(data, one, **fields)))
+    words = command(data, killed, **fields)
+    workers, logs = launch(words, 2, tmp_path)
+    wait_for(lambda: newest(killed) > "step-0000000002z")
+    kill_all(workers)
+    done = checkpoints.step_of(Path(newest(killed)))
+    assert 3 <= done < 8
+    if count == 1:
+        output = finish(start(words))
+    else:
+        workers, logs = launch(words, count, tmp_path)
+        finish_all(workers, logs)
+        output = logs[0].read_text()
+    assert f"going on from step {done} of 8" in output
+    losses = [
+        [float(row["loss"]) for row in history(out)] for out in (one, killed)
+    ]
+    assert len(losses[0]) == 8
+    np.testing.assert_allclose(losses[1], losses[0], atol=1e-5, rtol=0)
 
 
 # The first one is the one that the others ask.
@@ -193,3 +280,18 @@ def test_two_devices(tmp_path, kind):
         losses[count] = [float(word) for word in line.split()]
     difference = np.abs(np.subtract(losses["1"], losses["2"])).max()
     assert (difference < 1e-6) == (kind == "synchronized")
+
+
+def test_devices_drop_other_places():
+    """Two devices that are given the same images have one's loss without
+    dropout; with it another, the same every time."""
+    path = Path(__file__).with_name("dropout_on_devices.py")
+    output = finish(start([sys.executable, str(path)]))
+    found = json.loads(output.splitlines()[-1])
+    plain = found["two 0.0"]["losses"]
+    assert plain == pytest.approx(found["one 0.0"]["losses"], rel=1e-5)
+    one, two = found["one 0.5"], found["two 0.5"]
+    assert two["losses"] != pytest.approx(one["losses"], rel=1e-3)
+    assert two == found["again 0.5"]
+    # What a checkpoint has of them is all that there is.
+    assert two["seeds"] == one["seeds"] * 2
