@@ -266,8 +266,9 @@ plt.show()
 #
 # See whether the gates of the SE blocks are why (`float_gates=True`); of this
 # network they are not. Then train it a little for 8 bits. That needs `pip
-# install "keras_senet[qat]"`, in an environment without MediaPipe, since the
-# two want different versions of a library, and images with their classes:
+# install ".[qat]"` in a clone of the repository, in an environment without
+# MediaPipe, since the two want different versions of absl-py, and images with
+# their classes:
 #
 # ```python
 # report = keras_senet.export.quantization_aware(

@@ -2,19 +2,23 @@
 """Writes results/litert.csv and a table: LiteRT files on CIFAR-10 (README.md).
 
     python scripts/write_litert.py --models se_resnet20 runs/mobile/model.keras
+    python scripts/write_litert.py --forms int8 "50 % pruned"
 
 Every file is evaluated on the whole test split; images of the training split
 calibrate 8 bits and are trained on. The dataset is looked for in
 KERAS_SENET_DATA. Rows are written as they are found, each in the place of the
 same network's and file's, so that a run that ends early loses one.
+
+The files are kept. In the end all that are there are timed in turn, on one
+thread, while nothing else should run on the machine; --times does that alone.
 """
 
 import argparse
 import csv
-import json
 import os
+import re
+import statistics
 import sys
-import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -33,6 +37,7 @@ from keras_senet.export import (
     prune,
     quantization_aware,
 )
+from keras_senet.litert.runtime import interpreter_of, milliseconds, runner
 from keras_senet.open import open_model
 
 COMMAND = " ".join(["python", "scripts/write_litert.py", *sys.argv[1:]])
@@ -51,6 +56,8 @@ COLUMNS = (
     "machine",
     "command",
 )
+# Times that every file has its turn.
+ROUNDS = 9
 # Images of the training split from which the ranges of 8 bits are read.
 CALIBRATION = 500
 FORMS = {
@@ -82,9 +89,19 @@ def name_of(card):
     return f"{card.title}, {changed}" if changed else card.title
 
 
+def file_of(folder, name, form):
+    """Where a network's file of a form lies."""
+    words = re.sub(r"[^a-z0-9]+", "_", f"{name} {form}".lower())
+    return folder / f"{words}.tflite"
+
+
+def zipped(content):
+    """The size of bytes, compressed as a package of an app is."""
+    return len(zlib.compress(content, 9))
+
+
 def row(name, form, path, seconds, kept):
     """What is known of a file, beside the result of Keras."""
-    report = json.loads(path.with_suffix(".json").read_text())
     result = evaluate(str(path), DATA, "test")
     content = path.read_bytes()
     return {
@@ -94,56 +111,89 @@ def row(name, form, path, seconds, kept):
         "points_lost": f"{100 * (kept.top1 - result.top1):.2f}",
         "images": result.images,
         "bytes": len(content),
-        "bytes_zipped": len(zlib.compress(content, 9)),
-        "milliseconds": f"{report['milliseconds']['1']:.3f}",
+        "bytes_zipped": zipped(content),
         "seconds_to_make": f"{seconds:.0f}",
         "machine": machine_name(),
         "command": COMMAND,
     }
 
 
-def rows_of(model, path, calibration, options):
+def rows_of(model, folder, calibration, options, forms):
     """A row per form of a network; the first is Keras' own."""
     name = name_of(model.card)
     kept = evaluate(model, DATA, "test")
+    weights = b"".join(
+        np.asarray(array, "float32").tobytes() for array in model.get_weights()
+    )
     yield {
         "model": name,
         "form": "Keras",
         "top1": f"{kept.top1:.4f}",
         "images": kept.images,
-        "bytes": 4 * model.count_params(),
+        "bytes": len(weights),
+        "bytes_zipped": zipped(weights),
         "machine": machine_name(),
         "command": COMMAND,
     }
-    for form, form_options in FORMS.items():
+    for form in forms:
+        path = file_of(folder, name, form)
         begin = time.perf_counter()
-        data = calibration if form_options["precision"] == "int8" else None
-        export_tflite(
-            model,
-            path,
-            calibration_data=data,
-            images=calibration,
-            **form_options,
-        )
+        if form in TRAINED:
+            TRAINED[form](model, DATA, path, **options)
+        else:
+            eight = FORMS[form]["precision"] == "int8"
+            export_tflite(
+                model,
+                path,
+                calibration_data=calibration if eight else None,
+                images=calibration,
+                **FORMS[form],
+            )
         yield row(name, form, path, time.perf_counter() - begin, kept)
-    for form, train in TRAINED.items():
-        begin = time.perf_counter()
-        train(model, DATA, path, **options)
-        yield row(name, form, path, time.perf_counter() - begin, kept)
+
+
+def read(result=RESULT):
+    """The rows of the CSV file, by network and form.
+
+    Those that don't say on what machine they were measured don't count.
+    """
+    if not result.exists():
+        return {}
+    with result.open(newline="") as file:
+        return {
+            (one["model"], one["form"]): one
+            for one in csv.DictReader(file)
+            if one.get("machine")
+        }
+
+
+def write_times(folder):
+    """Times the files that are there in turn, and writes it into their rows."""
+    rows, runs, found = read(), {}, {}
+    for key in rows:
+        path = file_of(folder, *key)
+        if path.exists():
+            interpreter = interpreter_of(path, 1)
+            shape = interpreter.get_input_details()[0]["shape"][1:]
+            runs[key] = runner(interpreter), shape
+    for _ in range(ROUNDS):
+        for key, (run, shape) in runs.items():
+            found.setdefault(key, []).append(milliseconds(run, shape))
+    for key, times in found.items():
+        median = statistics.median(times)
+        write({**rows[key], "milliseconds": f"{median:.3f}"})
 
 
 def write(found, result=RESULT, page=ROOT / "README.md"):
     """Puts a row into the CSV file and into the page's table.
 
     Args:
-        found: the row, which replaces that of the same network and file.
+        found: the row, which replaces that of the same network and file, and
+            all that don't say on what machine they were measured.
         result: the CSV file. Defaults to that in `results/`.
         page: the Markdown file. Defaults to README.md.
     """
-    rows = {}
-    if result.exists():
-        with result.open(newline="") as file:
-            rows = {(r["model"], r["form"]): r for r in csv.DictReader(file)}
+    rows = read(result)
     rows[found["model"], found["form"]] = found
     empty = dict.fromkeys(COLUMNS, "")
     rows = [{**empty, **one} for one in rows.values()]
@@ -194,16 +244,38 @@ def main():
         default=50_000,
         help="that it is trained on (default: %(default)s)",
     )
+    forms = [*FORMS, *TRAINED]
+    parser.add_argument(
+        "--forms",
+        nargs="+",
+        default=forms,
+        choices=forms,
+        metavar="FORM",
+        help="files to make, each a row beside Keras' (default: all);\n"
+        + ", ".join(forms).replace("%", "%%"),
+    )
+    parser.add_argument(
+        "--files",
+        type=Path,
+        default=ROOT / "runs" / "litert",
+        metavar="FOLDER",
+        help="where the files are kept (default: runs/litert)",
+    )
+    parser.add_argument(
+        "--times", action="store_true", help="only time the files there are"
+    )
     args = parser.parse_args()
     options = {"epochs": args.epochs, "images": args.images}
     calibration = pixels(CALIBRATION)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.tflite"
-        for name in args.models:
-            model = open_model(name)
-            for found in rows_of(model, path, calibration, options):
-                write(found)
-                print(" ".join(map(str, found.values())), flush=True)
+    args.files.mkdir(parents=True, exist_ok=True)
+    for name in args.models if not args.times else ():
+        model = open_model(name)
+        for found in rows_of(
+            model, args.files, calibration, options, args.forms
+        ):
+            write(found)
+            print(" ".join(map(str, found.values())), flush=True)
+    write_times(args.files)
 
 
 if __name__ == "__main__":

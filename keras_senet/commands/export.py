@@ -5,9 +5,24 @@ them are written NAME.labels.txt, and NAME.json with all that is known of the
 file.
 """
 
+import re
 import sys
 
 from keras_senet.classifier import PRECISIONS
+
+# The options by the arguments of `keras_senet.export`, which its errors name.
+OPTIONS = {
+    "path": "--out",
+    "format": "--format",
+    "precision": "--precision",
+    "calibration_data": "--calibrate",
+    "images": "--images",
+    "labels": "--labels",
+    "image_size": "--size",
+    "size": "--size",
+    "float_gates": "--float-gates",
+    "check": "--check",
+}
 
 
 def configure(parser) -> None:
@@ -80,22 +95,20 @@ def run(args) -> int:
         options = {
             "precision": args.precision,
             "calibration_data": args.calibrate,
-            "labels": args.labels,
             "float_gates": args.float_gates,
         }
-    elif (args.precision, args.calibrate, args.labels, args.float_gates) != (
+    elif (args.precision, args.calibrate, args.float_gates) != (
         "float32",
-        None,
         None,
         False,
     ):
         raise ValueError(
-            "--precision, --calibrate, --labels and --float-gates are for "
-            f"--format litert, and it is {args.format}. Leave them out."
+            "--precision, --calibrate and --float-gates are for --format "
+            f"litert, and it is {args.format}. Leave them out."
         )
-    size = None if args.size is None else check_size(args.size)
-    model = open_model(args.model, args.weights, size)
     try:
+        size = None if args.size is None else check_size(args.size)
+        model = open_model(args.model, args.weights, size)
         report = export(
             model,
             args.out,
@@ -103,10 +116,35 @@ def run(args) -> int:
             images=args.images,
             image_size=size,
             check=args.check,
+            labels=args.labels,
             **options,
         )
     except AgreementError as error:
-        print(f"keras-senet: {error}", file=sys.stderr)
+        print(f"keras-senet: {with_options(str(error))}", file=sys.stderr)
         return 1
+    except ValueError as error:
+        raise ValueError(with_options(str(error))) from error
     print(f"{args.out}\n{report}")
     return 0
+
+
+def with_options(message: str) -> str:
+    """Returns an error with options in the place of Python's arguments.
+
+    Args:
+        message: that of an error of `keras_senet.export`.
+
+    Returns:
+        The message as the command line says it.
+    """
+    names = "|".join(OPTIONS)
+    # `precision`, precision='int8', and float_gates=True or alone.
+    named = re.compile(
+        rf"`({names})`|\b({names})=(?:True|'?([\w.]+)'?)|\b(float_gates)\b"
+    )
+
+    def option(found):
+        name = OPTIONS[found[1] or found[2] or found[4]]
+        return f"{name} {found[3]}" if found[3] else name
+
+    return named.sub(option, message)

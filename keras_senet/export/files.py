@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
+import os
 import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from keras_senet.export.report import Report
 
 # What is written beside a file.
 BESIDE = (".json", ".labels.txt")
+# What belongs to a file by its suffix: OpenVINO's weights.
+PARTS = {".xml": (".bin",)}
 # What made it, by the names of the packages; some of them where they are.
 MAKERS = (
     "ai-edge-litert",
@@ -25,32 +28,44 @@ MAKERS = (
 )
 
 
-def check_path(path: Path, suffix: str) -> None:
-    """Raises an error if a file can't be written where it is wanted.
+def check_path(path, suffix: str) -> Path:
+    """Returns the path of a file, once it is sure that it can be written.
 
     Args:
-        path: the file.
-        suffix: how its name must end.
+        path: the file, as it was given.
+        suffix: how its name must end; of a folder not at all.
+
+    Returns:
+        A `Path`.
 
     Raises:
         ValueError: if it can't.
     """
-    if path.suffix != suffix:
-        allowed = f"a name that ends in {suffix}"
-        if not suffix:
-            allowed = "the name of a folder, without a dot"
+    allowed = f"a name that ends in {suffix}"
+    if not suffix:
+        allowed = "the name of a folder, without a dot"
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"`path` is {path!r}. Allowed: {allowed}.")
+    path = Path(path)
+    if path.suffix != suffix or not path.name:
         raise ValueError(f"`path` is {str(path)!r}. Allowed: {allowed}.")
     if not path.absolute().parent.is_dir():
         raise ValueError(
             f"`path` is {str(path)!r}, and there is no such folder. Make it "
             "first."
         )
-    for one in (path, *map(path.with_suffix, BESIDE)):
+    suffixes = (*BESIDE, *PARTS.get(suffix, ()))
+    for one in (path, *map(path.with_suffix, suffixes)):
         if one.is_dir():
             raise ValueError(
                 f"`path` is {str(path)!r}, and {str(one)!r} is a folder. "
                 "Remove it, or choose another name."
             )
+    if not suffix and path.exists():
+        raise ValueError(
+            f"`path` is {str(path)!r}, which is a file, and a folder is to be "
+            "written. Remove it, or choose another name."
+        )
     try:
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
@@ -59,6 +74,7 @@ def check_path(path: Path, suffix: str) -> None:
             f"`path` is {str(path)!r}, where nothing can be written "
             f"({error.strerror}). Choose another folder."
         ) from error
+    return path
 
 
 def write(
@@ -98,6 +114,8 @@ def beside(
     """
     model = card.to_dict()
     del model["class_names"]
+    # Of the file itself `evaluate --tflite` says it.
+    model["measured_in_keras"] = model.pop("measured")
     versions = {"keras_senet": __version__, **_versions()}
     facts = {
         "file": path.name,

@@ -1,10 +1,12 @@
 """Images on which a file is calibrated and compared with its model."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.images import ImageError
@@ -12,16 +14,19 @@ from keras_senet.inputs import find_inputs, prepare
 
 logger = logging.getLogger("keras_senet")
 
-# Images of a folder that are taken at most.
+# Images of a folder or a dataset that are taken at most.
 MOST = 1000
+# Floats up to here are no pixels in [0, 255] but images divided by 255, which
+# resizing takes a little above 1.
+DIVIDED = 2.0
 
 
 def collect(images, model: DescribedModel, argument: str):
     """Returns images as an array that a model takes.
 
     Args:
-        images: as `export_tflite` takes them, or `None`. Of a folder at most
-            `MOST` are taken.
+        images: as `export_tflite` takes them, or `None`. Of a folder or a
+            dataset at most `MOST` are taken.
         model: the model, which takes pixels.
         argument: what they are called in messages.
 
@@ -51,8 +56,19 @@ def collect(images, model: DescribedModel, argument: str):
         )
         numbers = np.random.default_rng(0).permutation(len(inputs))[:MOST]
         inputs = [inputs[number] for number in np.sort(numbers)]
+    inputs = [
+        one if isinstance(one, (str, Path, Image.Image)) else np.asarray(one)
+        for one in inputs
+    ]
+    check_pixels(inputs, argument)
     found = []
     for image in inputs:
+        if (
+            isinstance(image, np.ndarray)
+            and image.shape[:2] != model.card.input_size
+        ):
+            # The type that is resized.
+            image = np.rint(image).astype("uint8")
         try:
             found.append(prepare(image, model))
         except ImageError as error:
@@ -62,27 +78,54 @@ def collect(images, model: DescribedModel, argument: str):
             f"`{argument}` has no image that can be read. Give images like "
             "those to come."
         )
-    found = np.stack(found)
-    if found.dtype.kind not in "uif":
-        raise ValueError(
-            f"`{argument}` is of {found.dtype}. Allowed: numbers in [0, 255]."
-        )
-    if not np.isfinite(found).all():
-        raise ValueError(f"`{argument}` has pixels that are not finite.")
-    low, high = float(found.min()), float(found.max())
-    if low < 0 or high > 255:
-        raise ValueError(
-            f"`{argument}` has values from {low:g} to {high:g}. Allowed: "
-            "pixels in [0, 255], since the file normalises them itself. Give "
-            "images that are not normalised."
-        )
-    if 0 < high <= 1:
-        raise ValueError(
-            f"`{argument}` has values from {low:g} to {high:g}, which look "
-            "like images divided by 255. Allowed: pixels in [0, 255], since "
-            "the file normalises them itself. Multiply by 255."
-        )
-    return found
+    return np.stack(found)
+
+
+def check_pixels(images: Iterable, argument: str) -> None:
+    """Raises an error for arrays that are no pixels in [0, 255].
+
+    Every image is looked at by itself: among many, one of another range would
+    hide what the rest has.
+
+    Args:
+        images: arrays; of others, such as paths, nothing is said.
+        argument: what they are called in messages.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    highest = []
+    for number, image in enumerate(images):
+        if not isinstance(image, np.ndarray) or not image.size:
+            continue
+        where = f"Image {number} of `{argument}`"
+        if image.dtype.kind not in "uif":
+            raise ValueError(
+                f"{where} is of {image.dtype}. Allowed: numbers in [0, 255]."
+            )
+        if not np.isfinite(image).all():
+            raise ValueError(f"{where} has pixels that are not finite.")
+        low, high = float(image.min()), float(image.max())
+        if low < 0 or high > 255:
+            raise ValueError(
+                f"{where} has values from {low:g} to {high:g}. Allowed: "
+                "pixels in [0, 255], since the file normalises them itself. "
+                "Give images that are not normalised."
+            )
+        if image.dtype.kind == "f" and 0 < high <= DIVIDED:
+            raise _divided(where, low, high)
+        highest.append(high)
+    # An image of integers may well be dark, but not all of them.
+    if highest and 0 < max(highest) <= 1:
+        raise _divided(f"`{argument}`", 0, max(highest))
+
+
+def _divided(where, low, high):
+    return ValueError(
+        f"{where} has values from {low:g} to {high:g}, which look like images "
+        "divided by 255. Allowed: pixels in [0, 255], since the file "
+        "normalises them itself. Multiply by 255."
+    )
 
 
 def _of_dataset(data, argument):
@@ -106,7 +149,16 @@ def _of_dataset(data, argument):
         image = element[0] if isinstance(element, tuple) else element
         array = np.asarray(image)
         images.extend(array if array.ndim == 4 else [array])
-    return images
+        if len(images) > MOST:
+            logger.warning(
+                "`%s` has more than %s images, of which the first are taken: "
+                "they lie in memory. Shuffle it if they are sorted, or give "
+                "an array for more.",
+                argument,
+                MOST,
+            )
+            break
+    return images[:MOST]
 
 
 def noise(model: keras.Model, count: int = 8) -> np.ndarray:

@@ -5,6 +5,7 @@ process of its own.
 """
 
 import copy
+import logging
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,12 +17,15 @@ from keras_senet.architectures.card import Card, DescribedModel
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
 from keras_senet.export.files import check_path, write
+from keras_senet.export.images import check_pixels
 from keras_senet.export.legacy import restore, translate
-from keras_senet.export.pixels import taking_pixels
+from keras_senet.export.pixels import check_channels, taking_pixels
 from keras_senet.export.report import Report, measure, outputs_of
 from keras_senet.export.tflite import export_tflite, find_labels
 from keras_senet.litert.metadata import add_metadata
-from keras_senet.litert.strides import without_strided_pools
+from keras_senet.litert.xnnpack import for_xnnpack
+
+logger = logging.getLogger("keras_senet")
 
 # Activations that LiteRT computes in 8 bits, beside ReLU and its parts.
 INTEGER = ("linear", "sigmoid", "softmax", "tanh")
@@ -90,11 +94,9 @@ def quantization_aware(
     Reference:
         Jacob et al. 2018 (arXiv:1712.05877), section 3.
     """
-    path = Path(path)
     options = _options(epochs, batch_size, learning_rate, images, seed)
-    pixels = _checked(model, path)
+    path, pixels = _checked(model, data, path)
     _check_activations(pixels)
-    find_labels(None, pixels)
     with keras2_process.worked("quantize", pixels, data, options) as (
         folder,
         names,
@@ -103,7 +105,7 @@ def quantization_aware(
         shown = np.load(folder / "validation_images.npy")[:SHOWN]
     card = _trained(pixels.card, "trained for 8 bits", options, names)
     labels = find_labels(names, pixels)
-    content = without_strided_pools(content)
+    content = for_xnnpack(content)
     content = add_metadata(content, card.to_dict(), labels)
     expected = outputs_of(pixels, shown)
     report = Report(
@@ -148,7 +150,9 @@ def prune(
         seed: as for `quantization_aware`. Defaults to `0`.
 
     Returns:
-        A copy of the model with the new weights, whose card says so.
+        A copy of the model with the new weights, whose card says so. The
+        `Report` of the file is in the JSON file beside it, and is logged
+        (`keras_senet`, at the level INFO).
 
     Raises:
         ValueError: as `quantization_aware`.
@@ -176,7 +180,7 @@ def prune(
     options = _options(epochs, batch_size, learning_rate, images, seed)
     options["sparsity"] = float(sparsity)
     how = f"{100 * sparsity:g} % pruned"
-    return _retrained("prune", how, model, data, Path(path), options)
+    return _retrained("prune", how, model, data, path, options)
 
 
 def cluster(
@@ -209,7 +213,7 @@ def cluster(
         seed: as for `quantization_aware`. Defaults to `0`.
 
     Returns:
-        A copy of the model with the new weights, whose card says so.
+        As `prune`.
 
     Raises:
         ValueError: as `quantization_aware`.
@@ -233,19 +237,20 @@ def cluster(
     options = _options(epochs, batch_size, learning_rate, images, seed)
     options["clusters"] = int(clusters)
     how = f"kernels clustered to {clusters} values"
-    return _retrained("cluster", how, model, data, Path(path), options)
+    return _retrained("cluster", how, model, data, path, options)
 
 
 def _retrained(work, how, model, data, path, options):
     """A copy of a model with the weights of a work, and its LiteRT file."""
-    pixels = _checked(model, path)
+    path, pixels = _checked(model, data, path)
     with keras2_process.worked(work, pixels, data, options) as (folder, names):
         arrays = dict(np.load(folder / "result.npz"))
         shown = np.load(folder / "validation_images.npy")[:SHOWN]
     made = _copy(model)
     restore(made, arrays)
     made.card = _trained(model.card, how, options, names)
-    export_tflite(made, path, images=shown)
+    report = export_tflite(made, path, images=shown)
+    logger.info("%s, %s:\n%s", path, how, report)
     return made
 
 
@@ -297,16 +302,17 @@ def _check_integer(argument, value, least):
         )
 
 
-def _checked(model, path):
-    """The model that takes pixels, once it is sure that it can be trained."""
+def _checked(model, data, path):
+    """The path, and the model that takes pixels, once both are known to do."""
     keras2_process.check_installed()
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"Keras runs on {keras.backend.backend()}, and LiteRT's converter "
             "reads TensorFlow graphs. Set KERAS_BACKEND=tensorflow."
         )
-    check_path(path, ".tflite")
+    path = check_path(path, ".tflite")
     pixels = taking_pixels(model)
+    check_channels(pixels)
     graph, _ = translate(pixels)
     last = graph["steps"][-1]["config"]
     if len(pixels.output_shape) != 2 or last.get("activation") != "softmax":
@@ -315,7 +321,12 @@ def _checked(model, path):
             f"layer {last['name']}. Allowed: a classifier that ends in softmax "
             "or in logits, which is trained on."
         )
-    return pixels
+    find_labels(None, pixels)
+    for pair in data.values() if isinstance(data, dict) else [data]:
+        # What else there is has files.
+        if isinstance(pair, (tuple, list)) and isinstance(pair[0], np.ndarray):
+            check_pixels(pair[0], "data")
+    return path, pixels
 
 
 def _check_activations(pixels):

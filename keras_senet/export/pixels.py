@@ -85,6 +85,24 @@ def taking_pixels(
     return made
 
 
+def check_channels(model: keras.Model) -> None:
+    """Raises an error if a model takes no images of a phone.
+
+    Args:
+        model: the model.
+
+    Raises:
+        ValueError: if it takes neither RGB nor grey ones.
+    """
+    channels = model.input_shape[-1]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"{model.name} takes images of {channels} channels. Allowed in a "
+            "LiteRT file: 1 (grey) or 3 (RGB). Build the network for these, or "
+            "take another format, such as 'onnx'."
+        )
+
+
 def is_classifier(model: keras.Model) -> bool:
     """Returns whether a model's outputs are scores of classes.
 
@@ -108,6 +126,12 @@ def _size(model, image_size):
         pairs = zip(given, model.card.input_size, strict=True)
         return tuple(side or own for side, own in pairs)
     size = check_size(image_size)
+    least = model.card.record.get("min_size", 1)
+    if min(size) < least:
+        raise ValueError(
+            f"`image_size` is {image_size!r}, too small for {model.name}. "
+            f"Allowed: height and width of at least {least} pixels."
+        )
     if any(
         side not in (None, own) for side, own in zip(given, size, strict=True)
     ):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from numbers import Real
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ class Report:
         partitions: the number of parts of the network in which it does.
         milliseconds: of an image by number of threads, the median.
         peak_bytes: memory with one thread at its most, beyond that of LiteRT
-            itself.
+            itself; `None` on Windows.
         quantization: of a file that takes 8 bits, the `scale` and `zero_point`
             of its `input` and `output`, and how it was made: the number of
             `calibration_images` and whether it has `float_gates`, or the
@@ -294,11 +295,11 @@ def _refusal(precision):
 
 def _timed(content):
     """What a process that has nothing but LiteRT says of a file."""
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-        file.write(content)
-        file.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file.tflite"
+        file.write_bytes(content)
         # Not `-m`, which would import the package.
-        command = [sys.executable, "-P", runtime.__file__, file.name]
+        command = [sys.executable, "-P", runtime.__file__, str(file)]
         process = subprocess.run(
             [*command, *map(str, THREADS)], capture_output=True, text=True
         )

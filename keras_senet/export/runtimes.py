@@ -1,8 +1,9 @@
 """From a model to a file of another runtime, on Keras' own `model.export`."""
 
 import importlib.util
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -27,6 +28,8 @@ from keras_senet.export.report import (
     outputs_of,
 )
 from keras_senet.export.tflite import export_tflite, find_labels
+from keras_senet.layers.grouped_conv import one_operator
+from keras_senet.litert.conversion import ConversionError
 from keras_senet.litert.runtime import milliseconds
 
 
@@ -37,6 +40,7 @@ def export(
     images=None,
     image_size: int | tuple[int, int] | None = None,
     check: float | None = None,
+    labels: Sequence[str] | str | Path | None = None,
     **options,
 ) -> Report:
     """Writes a model for another runtime, and compares the file with it.
@@ -54,7 +58,9 @@ def export(
         images: as for `export_tflite`. Defaults to `None`: a few of noise.
         image_size: as for `export_tflite`. Defaults to `None`.
         check: as for `export_tflite`. Defaults to `None`.
-        **options: for `"litert"`, those of `export_tflite`.
+        labels: as for `export_tflite`. Defaults to `None`: the class names of
+            `model.card`.
+        **options: for `"litert"`, the others of `export_tflite`.
 
     Returns:
         A `Report`. A SavedModel has its time with the threads that TensorFlow
@@ -62,6 +68,8 @@ def export(
 
     Raises:
         ValueError: for an argument that doesn't fit, before work starts.
+        ConversionError: if the format lacks an operator, or what runs it can't
+            run the file.
         AgreementError: if they agree on less than `check`; nothing is written.
         ImportError: if what writes or runs the file is missing; it is named.
 
@@ -82,6 +90,7 @@ def export(
             images=images,
             image_size=image_size,
             check=check,
+            labels=labels,
             **options,
         )
     if options:
@@ -102,10 +111,9 @@ def export(
             f"Keras runs on {keras.backend.backend()}; what it exports is "
             "compared on TensorFlow. Set KERAS_BACKEND=tensorflow."
         )
-    path = Path(path)
-    check_path(path, suffix)
+    path = check_path(path, suffix)
     model = taking_pixels(model, image_size)
-    labels = find_labels(None, model)
+    labels = find_labels(labels, model)
     shown, source = collect(images, model, "images"), "images"
     if shown is None:
         shown, source = noise(model), "noise"
@@ -114,12 +122,21 @@ def export(
         made = Path(folder) / path.name
         with quietly():
             keras_name = KERAS_NAMES.get(format, format)
-            model.export(str(made), format=keras_name, verbose=False)
             counts = THREADS if modules else _threads_of_tensorflow()
             times = {}
-            for count in counts:
-                run = load(made, count)
-                times[count] = milliseconds(run, model.input_shape[1:])
+            try:
+                with one_operator():
+                    model.export(str(made), format=keras_name, verbose=False)
+                for count in counts:
+                    run = load(made, count)
+                    times[count] = milliseconds(run, model.input_shape[1:])
+            except (OSError, ImportError):
+                raise
+            except Exception as error:
+                raise ConversionError(
+                    f"{model.name} can't be exported as {format}: "
+                    f"{_reason(str(error))} Nothing was written."
+                ) from error
         report = Report(
             format=format,
             precision="float32",
@@ -136,6 +153,20 @@ def export(
             part.replace(path.with_name(part.name))
     remove_stale(path, [path.with_name(file.name) for file in files])
     return report
+
+
+def _reason(message):
+    """What a converter or a runtime complains of, and what to do."""
+    missing = re.search(
+        r"(?:for operations:|No Op registered for) (\w+(?:, \w+)*)", message
+    )
+    if missing:
+        return (
+            f"it has no operator for {missing[1]}. Take a layer of Keras that "
+            "it has, such as another activation."
+        )
+    words = message.strip().partition("\n")[0][:300]
+    return f"{words} Take other layers, or another format."
 
 
 def _size(folder):

@@ -9,7 +9,11 @@ import keras
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.export.files import check_path, write
 from keras_senet.export.images import collect, noise
-from keras_senet.export.pixels import is_classifier, taking_pixels
+from keras_senet.export.pixels import (
+    check_channels,
+    is_classifier,
+    taking_pixels,
+)
 from keras_senet.export.report import (
     Report,
     check_limit,
@@ -55,7 +59,7 @@ def export_tflite(
             more: a folder of images (of more than 1,000 so many are drawn), an
             array `(images, height, width, channels)` with pixels in [0, 255],
             a list of paths and arrays, or a `tf.data.Dataset` of images or of
-            (images, labels). Defaults to `None`.
+            (images, labels), whose first 1,000 are taken. Defaults to `None`.
         labels: names of the outputs in their order: a list, or the path of a
             text file with one a line. Defaults to `None`: the class names of
             `model.card`.
@@ -88,11 +92,11 @@ def export_tflite(
     >>> report.precision, report.images
     ('float32', 8)
     """
-    path = Path(path)
     _check(precision, calibration_data, float_gates)
     check_limit(check, images, calibration_data)
-    check_path(path, ".tflite")
+    path = check_path(path, ".tflite")
     model = taking_pixels(model, image_size)
+    check_channels(model)
     labels = find_labels(labels, model)
     calibration = collect(calibration_data, model, "calibration_data")
     shown, source = collect(images, model, "images"), "images"
@@ -100,6 +104,12 @@ def export_tflite(
         shown, source = calibration, "calibration_data"
     if shown is None:
         shown, source = noise(model), "noise"
+    if calibration is not None and calibration.min() == calibration.max():
+        raise ValueError(
+            f"`calibration_data` is {calibration.flat[0]:g} in all pixels, "
+            "from which no range can be read. Give images like those to come, "
+            "with pixels in [0, 255]."
+        )
     if calibration is not None and len(calibration) < CALIBRATION:
         logger.warning(
             "The ranges of the activations are read from %d images; with a "

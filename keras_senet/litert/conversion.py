@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -14,18 +15,25 @@ import numpy as np
 
 from keras_senet._quiet import quietly
 from keras_senet._version import __version__
-from keras_senet.litert.strides import without_strided_pools
+from keras_senet.layers.grouped_conv import one_operator
+from keras_senet.litert.flatbuffer import packed
+from keras_senet.litert.xnnpack import for_xnnpack
 from keras_senet.weights.store import cache_folder
+
+logger = logging.getLogger("keras_senet")
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 # How many files the cache keeps: those that were used last.
 KEPT = 16
+# A range that the converter makes up itself where calibration saw none. XNNPACK
+# refuses its steps.
+DEAD = 2e-6
 # Whose code a configuration names: everybody else's may change under its name.
 _KNOWN = ("keras", "keras_senet")
 
 
 class ConversionError(ValueError):
-    """A model that LiteRT's converter does not take."""
+    """A model that a converter does not take, or a file that can't be run."""
 
 
 def to_litert(
@@ -71,6 +79,7 @@ def to_litert(
         )
     import tensorflow as tf
 
+    dead = []
     with quietly(show=False), _without_warnings():
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [_frozen(model)]
@@ -87,19 +96,25 @@ def to_litert(
                 [np.asarray(image, "float32")]
                 for image in _whole_range(calibration, pixels)
             )
-        if pixels:
-            converter.inference_input_type = tf.uint8
-            converter.inference_output_type = tf.uint8
+            converter._experimental_calibrate_only = True
         try:
-            if float_layers:
-                content = _quantized_but(converter, pixels, float_layers)
-            else:
-                content = converter.convert()
+            content = converter.convert()
+            if precision == "int8":
+                apart = _inside(content, float_layers)
+                content, dead = _with_ranges(content, apart)
+                content = _quantized(content, pixels, apart)
         except Exception as error:
             raise ConversionError(
                 f"LiteRT can't convert {model.name}: {_reason(str(error))}"
             ) from None
-    return without_strided_pools(content)
+    if dead:
+        logger.warning(
+            "Zero in all images of calibration: %s. Of their other values 8 "
+            "bits will keep those from 0 to 1; calibrate on more images like "
+            "those to come.",
+            ", ".join(dead),
+        )
+    return for_xnnpack(content)
 
 
 @contextlib.contextmanager
@@ -133,38 +148,63 @@ def _frozen(model):
         return model(image, training=False)
 
     signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    traced = tf.function(forward, autograph=False).get_concrete_function(
-        signature
-    )
+    with one_operator():
+        traced = tf.function(forward, autograph=False).get_concrete_function(
+            signature
+        )
     return convert_to_constants.convert_variables_to_constants_v2(traced)
 
 
-def _quantized_but(converter, pixels, float_layers):
-    """What the converter gives, with some layers left in float32.
+def _inside(calibrated, layers):
+    """The names of the tensors of some layers."""
+    if not layers:
+        return []
+    from ai_edge_litert.interpreter import Interpreter
+
+    layers = "|".join(map(re.escape, layers))
+    # The name of a tensor is that of its operation, or those of several that
+    # became one. Keras adds a number to a name that it has used before.
+    inside = re.compile(rf"(^|/)({layers})(_\d+)?/")
+    tensors = Interpreter(model_content=calibrated).get_tensor_details()
+    return [x["name"] for x in tensors if inside.search(x["name"])]
+
+
+def _with_ranges(calibrated, apart):
+    """The file that calibration gave, with a range for maps that never moved.
+
+    Such as the bottleneck of a narrow gate, of which ReLU leaves nothing. Their
+    names are returned too, but for those apart, which get no 8 bits.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(calibrated, 0)
+    dead = []
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            name, seen = tensor.name.decode(), tensor.quantization
+            if seen is None or seen.min is None or name in apart:
+                continue
+            if max(*seen.max, 0) - min(*seen.min, 0) < DEAD:
+                seen.min, seen.max = [0.0], [1.0]
+                # Of an operation that several became, it has all their names.
+                dead.append(name.partition(";")[0])
+    return packed(model) if dead else calibrated, dead
+
+
+def _quantized(calibrated, pixels, apart):
+    """The file in 8 bits, with some tensors left in float32.
 
     TensorFlow's public way to it, QuantizationDebugger, has no uint8 inputs.
     """
     import tensorflow as tf
-    from ai_edge_litert.interpreter import Interpreter
     from tensorflow.lite.python.convert import mlir_quantize
 
-    converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
-    layers = "|".join(map(re.escape, float_layers))
-    # The name of a tensor is that of its operation, or those of several that
-    # became one. Keras adds a number to a name that it has used before.
-    inside = re.compile(rf"(^|/)({layers})(_\d+)?/")
-    names = [
-        tensor["name"]
-        for tensor in Interpreter(model_content=calibrated).get_tensor_details()
-        if inside.search(tensor["name"])
-    ]
     outside = tf.uint8 if pixels else tf.float32
     return mlir_quantize(
         calibrated,
         input_data_type=outside,
         output_data_type=outside,
-        denylisted_nodes=names,
+        denylisted_nodes=apart or None,
     )
 
 

@@ -8,7 +8,6 @@ It imports nothing of the package, whose memory would hide that of the file.
 
 import json
 import re
-import resource
 import statistics
 import sys
 import time
@@ -175,12 +174,17 @@ def milliseconds(
 
 
 def _memory():
-    """The most bytes of memory that this process has had."""
+    """The most bytes of memory that this process has had, if it is known."""
     status = Path("/proc/self/status")
     if status.exists():
         # Not ru_maxrss, which begins with that of the process that asks.
         [kibibytes] = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
         return 1024 * int(kibibytes)
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such module.
+        return None
     # Of macOS, in bytes (getrusage(2)).
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -203,7 +207,7 @@ def main(path: str, *threads: str) -> None:
         shape = interpreter.get_input_details()[0]["shape"][1:]
         times[count] = milliseconds(runner(interpreter), shape)
         if len(times) == 1:
-            memory = _memory() - before
+            memory = None if before is None else _memory() - before
         del interpreter
     print(json.dumps({"milliseconds": times, "bytes": memory}))
 

@@ -10,7 +10,7 @@ from small import size_of, small
 
 import keras_senet
 from keras_senet.architectures.build import build
-from keras_senet.export import AgreementError, export
+from keras_senet.export import AgreementError, ConversionError, export
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -120,6 +120,8 @@ BAD = {
     "suffix": ("onnx", "x.tflite", {}, "ends in .onnx"),
     "option": ("onnx", "x.onnx", {"precision": "int8"}, "format='litert'"),
     "limit": ("saved_model", "x", {"check": 99, "images": []}, "from 0 to 1"),
+    "labels": ("onnx", "x.onnx", {"labels": ["a", "b"]}, "2 names"),
+    "no path": ("openvino", None, {}, r"ends in \.xml"),
     "noise": ("saved_model", "x", {"check": 0.9}, "Give `images`"),
 }
 
@@ -129,8 +131,47 @@ def test_a_wrong_argument_is_named(case, tmp_path):
     format, file, options, message = BAD[case]
     model = keras_senet.SEResNet20(weights=None)
     with pytest.raises(ValueError, match=message):
-        export(model, tmp_path / file, format=format, **options)
+        export(model, file and tmp_path / file, format=format, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("format", "file", "there"),
+    [
+        ("saved_model", "x", "x"),
+        ("openvino", "x.xml", "x.bin/"),
+        ("onnx", "x.onnx", "x.json/"),
+    ],
+)
+def test_what_is_in_the_way_is_named_first(
+    format, file, there, tmp_path, monkeypatch
+):
+    place = tmp_path / there
+    place.mkdir() if there.endswith("/") else place.write_text("mine")
+    model = keras_senet.SEResNet20(weights=None)
+    monkeypatch.setattr(model, "predict_on_batch", None)
+    with pytest.raises(ValueError, match=f"{place.name}.*Remove it"):
+        export(model, tmp_path / file, format=format)
+    assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_an_operator_that_a_runtime_lacks_is_named(format, tmp_path):
+    model = keras_senet.SEResNet20(
+        weights=None, classifier_activation=keras.ops.erfinv
+    )
+    with pytest.raises(ConversionError, match="no operator for Erfinv"):
+        export(model, tmp_path / FILES[format][0], format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_are_given(tmp_path):
+    model = keras_senet.SEResNet20(weights="cifar10")
+    names = [f"kind {k}" for k in range(10)]
+    for format, file in (("saved_model", "x"), ("litert", "y.tflite")):
+        export(model, tmp_path / file, format=format, labels=names)
+        text = (tmp_path / file).with_suffix(".labels.txt").read_text()
+        assert text.splitlines() == names
 
 
 def test_below_the_limit_nothing_is_written(tmp_path):

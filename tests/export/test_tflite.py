@@ -22,7 +22,7 @@ from keras_senet.export import (
     export_tflite,
     images as export_images,
 )
-from keras_senet.litert import runtime
+from keras_senet.litert import conversion, runtime
 from keras_senet.litert.conversion import to_litert
 
 pytestmark = pytest.mark.skipif(
@@ -169,16 +169,6 @@ PRECISIONS = {
 }
 
 
-# XNNPACK has no depthwise convolution of float32 with a kernel in 8 bits, which
-# those of 1024 weights and more get. ShuffleNet in 8 bits is cut as well.
-PARTITIONS = {
-    ("se_mobilenet", "dynamic"): 2,
-    ("se_shufflenet", "dynamic"): 5,
-    ("se_shufflenet", "int8"): 7,
-    ("se_shufflenet", "float gates"): 7,
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
@@ -215,15 +205,91 @@ def test_every_precision_of_a_few_kinds(name, precision, tmp_path, rng):
     same = np.mean(found.argmax(1) == expected.argmax(1))
     assert report.top1_agreement == same
     assert same >= {"float16": 0.95, "dynamic": 0.8}.get(precision, 0.7)
-    parts = PARTITIONS.get((name, precision), 1)
-    assert report.partitions == parts
-    if parts == 1:
-        assert_one_partition(path)
+    assert report.partitions == 1
+    assert_one_partition(path)
     [taken] = opened(path).get_input_details()
     assert taken["name"] == "image"
     assert taken["dtype"] == (
         np.uint8 if options["precision"] == "int8" else np.float32
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "dynamic", "int8"])
+@pytest.mark.parametrize("name", ["se_mobilenet", "se_shufflenet"])
+def test_one_partition_at_full_depth_and_width(name, precision, tmp_path, rng):
+    """Larger kernels are other operators than smaller ones."""
+    model = build(NETWORKS[name], input_shape=(32, 32, 3), classes=5)
+    images = coarse(rng, 9, 32).astype("float32")
+    calibration = images[:, None] if precision == "int8" else None
+    path = tmp_path / "network.tflite"
+    eight = precision == "int8"
+    path.write_bytes(to_litert(model, precision, calibration, pixels=eight))
+    assert_one_partition(path)
+    if precision != "float32":
+        assert path.stat().st_size < 1.4 * model.count_params()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": 0.25, "excitation": "hard_sigmoid"},
+        {"alpha": 0.5},
+        {"alpha": 0.75},
+        {"alpha": 1.0},
+    ],
+)
+def test_widths_and_gates_of_mobilenet(options, tmp_path, rng):
+    model = keras_senet.SEMobileNet(
+        weights=None, classes=5, input_shape=(40, 48, 3), **options
+    )
+    images = rng.integers(0, 256, (3, 40, 48, 3)).astype("uint8")
+    path = tmp_path / "x.tflite"
+    path.write_bytes(to_litert(model))
+    expected = keras.ops.convert_to_numpy(model(images.astype("float32")))
+    found = outputs_of(path, images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_one_partition(path)
+    names = collections.Counter(name for name, _ in operators_of(path))
+    # A network of 13 blocks, each with a gate.
+    assert names["LOGISTIC"] == (0 if "excitation" in options else 13)
+    weights = 4 * model.count_params()
+    assert path.stat().st_size == pytest.approx(weights, rel=0.1)
+
+
+def test_a_gate_that_is_dead_on_all_images(tmp_path, rng, caplog, monkeypatch):
+    """Of the narrowest network, whose first gate has a bottleneck of one."""
+    model = keras_senet.SEMobileNet(
+        weights=None, classes=5, input_shape=(32, 32, 3), alpha=0.25
+    )
+    images = coarse(rng, 100, 32)
+    gate = model.get_layer("block1_se")
+    assert gate.reduce_kernel.shape[-1] == 1
+    # ReLU leaves nothing of a negative sum of what is not negative.
+    gate.reduce_kernel.assign(-np.abs(gate.reduce_kernel))
+    tell_apart(model, images)
+    path = tmp_path / "x.tflite"
+    report = export_tflite(model, path, "int8", calibration_data=images)
+    assert report.partitions == 1
+    assert_one_partition(path)
+    assert "Zero in all images of calibration: " in caplog.text
+    assert "block1_se" in caplog.text
+    expected = model.predict_on_batch(images.astype("float32"))
+    found = outputs_of(path, images)
+    # Of five classes, in a random network of 28 layers.
+    assert np.mean(found.argmax(1) == expected.argmax(1)) > 0.4
+    caplog.clear()
+    export_tflite(
+        model, path, "int8", calibration_data=images, float_gates=True
+    )
+    assert not caplog.text
+    # With the range that the converter makes up nothing is written: MediaPipe
+    # can't open such files either.
+    monkeypatch.setattr(conversion, "DEAD", 0)
+    with pytest.raises(ConversionError, match="XNNPACK"):
+        export_tflite(
+            model, tmp_path / "y.tflite", "int8", calibration_data=images
+        )
+    assert not list(tmp_path.glob("y*"))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "dynamic", "int8"])
@@ -263,6 +329,9 @@ def test_a_file_names_what_the_network_names(
     facts = json.loads((tmp_path / "x.json").read_text())
     assert facts["top1_agreement"] == agreement
     assert facts["model"]["weights"] == "cifar10"
+    # The accuracy in Keras is not called the file's.
+    assert facts["model"]["measured_in_keras"] == model.card.measured
+    assert "measured" not in facts["model"]
     [taken] = opened(path).get_input_details()
     [given] = opened(path).get_output_details()
     assert taken["name"] == "image"
@@ -400,6 +469,23 @@ def test_mediapipe_scales_photos_that_are_cut(
             )
             [found] = classifier.classify(image).classifications[0].categories
             assert found.category_name == expected[1], name
+
+
+def test_mediapipe_takes_rgb_alone(tmp_path):
+    """As docs/android.md says."""
+    pytest.importorskip("mediapipe")
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    path = tmp_path / "x.tflite"
+    grey = keras_senet.SEResNet20(
+        weights=None, classes=2, input_shape=(32, 32, 1)
+    )
+    export_tflite(grey, path, labels=["a", "b"])
+    options = vision.ImageClassifierOptions(
+        base_options=BaseOptions(model_asset_path=str(path))
+    )
+    with pytest.raises(ValueError, match="Only RGB"):
+        vision.ImageClassifier.create_from_options(options)
 
 
 def test_metadata_are_what_the_schema_says(model, tmp_path):
@@ -570,16 +656,6 @@ def test_of_a_large_folder_some_are_drawn(
     assert len(export_images.collect(pictures[:9], model, "images")) == 9
 
 
-def test_what_xnnpack_refuses_is_not_written(model, tmp_path):
-    """MediaPipe can't open such files either."""
-    black = np.zeros((100, 32, 32, 3), "uint8")
-    with pytest.raises(ConversionError, match="XNNPACK"):
-        export_tflite(
-            model, tmp_path / "x.tflite", "int8", calibration_data=black
-        )
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_outputs_that_are_not_finite_are_no_agreement(
     precision, pictures, tmp_path
@@ -660,12 +736,62 @@ def test_datasets_of_images(model, pictures, tmp_path):
     single = export_tflite(model, path, images=data)
     batches = export_tflite(model, path, images=data.batch(64))
     assert single.images == batches.images == 200
+    # As keras.utils.image_dataset_from_directory gives them.
+    large = pictures[:9].repeat(2, 1).repeat(2, 2).astype("float32") + 0.25
+    floats = tf.data.Dataset.from_tensor_slices(np.minimum(large, 255))
+    found = export_images.collect(floats.batch(4), model, "images")
+    np.testing.assert_array_equal(
+        found,
+        export_images.collect(
+            np.rint(large - 0.25).astype("uint8"), model, "images"
+        ),
+    )
     for wrong in (data.repeat(), data.map(lambda x, y: {"image": x})):
         with pytest.raises(ValueError, match="`images` is a dataset"):
             export_tflite(model, path, images=wrong)
 
 
+@pytest.mark.parametrize("batch", [1, 7, 9])
+def test_of_a_large_dataset_the_first_are_taken(
+    batch, model, pictures, monkeypatch, caplog
+):
+    import tensorflow as tf
+
+    monkeypatch.setattr(export_images, "MOST", 7)
+    data = tf.data.Dataset.from_tensor_slices(pictures[:9]).batch(batch)
+    found = export_images.collect(data, model, "images")
+    np.testing.assert_array_equal(found, pictures[:7])
+    assert "more than 7 images" in caplog.text
+    caplog.clear()
+    data = tf.data.Dataset.from_tensor_slices(pictures[:7]).batch(batch)
+    assert len(export_images.collect(data, model, "images")) == 7
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("size", [32, 48])
+@pytest.mark.parametrize("highest", [1.0, 1.2])
+def test_one_image_does_not_hide_what_the_others_are(
+    size, highest, model, rng, tmp_path
+):
+    """The most common mistake: [0, 1] where [0, 255] is meant."""
+    images = rng.uniform(0, highest, (120, size, size, 3)).astype("float32")
+    images[0] *= 200
+    for one in (images, list(images), images[1:], images.astype("float64")):
+        with pytest.raises(ValueError, match=r"divided by 255.*Multiply"):
+            export_tflite(
+                model, tmp_path / "x.tflite", "int8", calibration_data=one
+            )
+    # A black image, and one of whole numbers that is nearly black.
+    images *= 200 / highest
+    images[0] = 0
+    whole = np.minimum(images, 255).astype("uint8")
+    whole[0, 0] = 1
+    for one in (np.minimum(images, 255), whole):
+        assert len(export_images.collect(one, model, "images")) == 120
+
+
 ALL = np.zeros((100, 32, 32, 3), "uint8")
+NOISE = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")
 BAD = {
     "precision": ({"precision": "int4"}, "'float16'"),
     "nothing to calibrate on": ({"precision": "int8"}, "calibration_data"),
@@ -686,13 +812,17 @@ BAD = {
         {
             "precision": "int8",
             "float_gates": True,
-            "calibration_data": ALL[:1],
+            "calibration_data": NOISE,
             "model": "resnet20",
         },
         "no SE block",
     ),
     "two lines": ({"labels": ["a\u2028b"] * 10}, "one line"),
     "no text": ({"labels": [None] * 10}, "one line"),
+    "one colour": (
+        {"precision": "int8", "calibration_data": ALL},
+        "0 in all pixels",
+    ),
     "labels of no kind": ({"labels": 5}, "a list of names"),
     "labels": ({"labels": ["cat", "dog"]}, "2 names"),
     "no label": ({"labels": [""] * 10}, "empty"),
@@ -715,6 +845,26 @@ def test_a_wrong_argument_is_named(case, model, tmp_path):
     with pytest.raises(ValueError, match=message):
         export_tflite(model, tmp_path / "x.tflite", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_below_the_least(tmp_path):
+    model = keras_senet.SEResNet20(weights=None, input_shape=(None, None, 3))
+    with pytest.raises(ValueError, match="at least 8 pixels"):
+        export_tflite(model, tmp_path / "x.tflite", image_size=7)
+    export_tflite(model, tmp_path / "x.tflite", image_size=8)
+
+
+def test_images_of_four_channels(tmp_path):
+    model = keras_senet.SEResNet20(weights=None, input_shape=(32, 32, 4))
+    with pytest.raises(ValueError, match=r"4 channels.*1 \(grey\) or 3"):
+        export_tflite(model, tmp_path / "x.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 5, ""])
+def test_what_is_no_path(path, model):
+    with pytest.raises(ValueError, match=r"`path` is .*ends in \.tflite"):
+        export_tflite(model, path)
 
 
 @pytest.mark.parametrize(
