@@ -64,7 +64,21 @@ for row, name in zip(axes, CLASSES, strict=True):
 plt.show()
 
 # %% [markdown]
-# All thirty photos that there are to learn from.
+# All thirty photos that there are to learn from. For photos of yours, upload a
+# folder (in Colab under *Files*) and let `photos` be its path. A public set, of
+# 3,670 photos of five kinds of flowers (230 MB, CC BY), would be
+#
+# ```python
+# url = "https://storage.googleapis.com/download.tensorflow.org/example_images/"
+# folder = keras.utils.get_file(
+#     "flower_photos", f"{url}flower_photos.tgz", extract=True
+# )
+# photos = Path(folder) / "flower_photos"  # a folder per class
+# ```
+#
+# and a dataset of tensorflow_datasets is `"tfds:NAME"` in the place of
+# `f"folder:{photos}"` below. (The cells further down that read `train` and
+# `val` are for the textures.)
 #
 # ## In one call
 #

@@ -152,12 +152,13 @@ Image(out / "depth.png", width=640)
 
 # %% [markdown]
 # Above is the table as lines. Below, with mean gates (blue) most is lost in
-# `conv4_block2_se`, the block whose gates tell the photos apart, and hardly
-# anything in the last one; nothing at all in the one that is constant. With
+# `conv4_block2_se`, the block whose gates tell the photos apart: an answer in
+# ten. Without the last one it is about an answer in a hundred, without
+# `conv3_block2_se` less, and nothing without the one that is constant. With
 # gates of one (orange) everything falls by tens of points, since the later
 # layers were trained with a scale that is now missing, but not in the last
-# block, whose gates are near one anyway. (An answer is 0.6 points here, and
-# the axis is logarithmic.)
+# block, whose gates are near one anyway. (An answer is 0.6 points here, and the
+# axis is logarithmic.)
 #
 # On CIFAR-10's test images it is the same block that tells classes apart, and
 # the last that can go. That the early blocks treat all alike is clearer there

@@ -239,13 +239,12 @@ print(f"{8 * deviation**2:.0f} seeds per row at a deviation of {deviation:.1f}")
 # python scripts/ablation.py --study reduction --data tfds:cifar10 --seeds 3
 # ```
 #
-# The paper's own setting, SE-ResNet-50 on ImageNet, is `configs/ablation.py`, a
-# row a run:
+# The paper's own setting, SE-ResNet-50 on ImageNet, is the same command with
+# other data, and takes its recipe from `configs/ablation.py`:
 #
 # ```sh
-# ./scripts/train.py --config configs/ablation.py --out runs/ratio4 \
-#     --options "{'normalization': 'mean', 'se_bias': False, 'reduction': 4}"
+# python scripts/ablation.py --study reduction --data tfds:imagenet2012
 # ```
 #
-# What has been run lies in `results/` with its command, and `docs/study.md`
-# reads it.
+# Which studies have been run so far, and with which command, is listed in
+# `docs/results.md`.

@@ -12,10 +12,12 @@ OUT/se_resnet20-cifar10-20_epochs. Each run leaves a file in its folder
 are the same network. STUDY.csv, STUDY.md and STUDY.png beside it have all rows
 and seeds that are finished.
 
-With --config the rows are trained by a file of configs/ instead, on images that
-needn't fit into memory, and on several GPUs or machines:
+Images that are files, of many sizes as ImageNet's, are trained on by
+configs/ablation.py instead, on several GPUs or machines. --config names another
+file of configs/:
 
-    python scripts/ablation.py --study reduction --config configs/ablation.py
+    python scripts/ablation.py --study reduction --data tfds:imagenet2012
+    python scripts/ablation.py --study reduction --config configs/imagenet.py
 
 An .npz file has the arrays train_images, train_labels, test_images and
 test_labels, which needs no TensorFlow; --save-data FILE writes one of --data.
@@ -46,8 +48,11 @@ from marks import ROOT
 
 import keras_senet
 from keras_senet import plots
+from keras_senet.analysis.cost import count
 from keras_senet.architectures.table import NETWORKS, plain_twin
 
+# What trains on images that are files.
+CONFIG = ROOT / "configs/ablation.py"
 # Of runs in memory; with a config they are the config's.
 DEFAULTS = {
     "model": "se_resnet20",
@@ -65,7 +70,10 @@ def arguments():
     )
     parser.add_argument("--study", required=True, choices=STUDIES)
     parser.add_argument(
-        "--config", metavar="FILE", help="a file of configs/ (see above)"
+        "--config",
+        metavar="FILE",
+        help="a file of configs/ (default: none, or configs/ablation.py for "
+        "images\nthat are files)",
     )
     for name, kind in (("model", str), ("data", str), ("epochs", int)):
         parser.add_argument(
@@ -85,19 +93,27 @@ def arguments():
     plots.check_matplotlib()
     try:
         return args, check(args)
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         parser.error(str(error))
 
 
 def check(args):
     """Fills in what was not given, and returns the config or `None`."""
     config = None
+    if not args.config and args.data and in_memory.are_files(args.data):
+        args.config = str(CONFIG)
+        print(
+            f"The images of {args.data} are files, which a run in memory "
+            f"can't take. The rows are trained by {CONFIG.relative_to(ROOT)}.",
+            flush=True,
+        )
     if args.config:
         for name in ("schedule", "precision", "save_data"):
             if getattr(args, name):
                 raise ValueError(
-                    f"--{name.replace('_', '-')} is for runs in memory, "
-                    "without --config, whose file says it."
+                    f"--{name.replace('_', '-')} is for runs in memory. Here "
+                    f"{args.config} says it: leave it out, or give another "
+                    "--config."
                 )
         # Its engine is TensorFlow's, which the runs in memory do without.
         from keras_senet.training import load_config
@@ -215,7 +231,7 @@ def train_config(config, folder, model, options, seed):
         "top1_error": round(100 * (1 - measured["top1"]), 3),
         "loss": round(run.history["val_loss"][-1], 5),
         "train_loss": round(run.history["loss"][-1], 5),
-        "parameters": run.model.count_params(),
+        "parameters": count(run.model.trainable_variables),
         "images": measured["images"],
         "seconds_per_epoch": round(
             statistics.median(run.history["seconds"]), 1
@@ -265,7 +281,7 @@ def main():
     else:
         try:
             data = in_memory.read(args.data)
-        except ValueError as error:
+        except (ImportError, ValueError) as error:
             sys.exit(str(error))
         recipe = in_memory.recipe(args, data)
     if args.save_data:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 import keras_senet
+from keras_senet.analysis.cost import count
 from keras_senet.device import on_cpu
 
 RECIPE = {
@@ -56,7 +57,7 @@ class PaddedCropAndFlip(keras.layers.Layer):
             if axis == 2:
                 # By chance from right to left.
                 flip = keras.random.randint((count, 1), 0, 2, seed=self.seeds)
-                places = ops.where(flip == 1, places[:, ::-1], places)
+                places = ops.where(flip == 1, ops.flip(places, 1), places)
             shape = [count, 1, 1, 1]
             shape[axis] = side
             images = ops.take_along_axis(
@@ -65,18 +66,39 @@ class PaddedCropAndFlip(keras.layers.Layer):
         return images
 
 
+def are_files(data: str) -> bool:
+    """Says whether images are files or records, of any sizes and number.
+
+    Args:
+        data: as `read` takes it.
+
+    Returns:
+        Whether they are; else `read` takes them.
+
+    Raises:
+        ImportError: as `open_images`.
+        ValueError: as `open_images`.
+    """
+    if data.endswith(".npz"):
+        return False
+    # It needs TensorFlow, which runs on a file of arrays do without.
+    from keras_senet.data.labelled import open_images
+
+    return open_images(data, "train").read(0).shape.rank != 3
+
+
 def read(data: str) -> dict[str, np.ndarray]:
     """Images and labels for training and for testing.
 
     Args:
         data: an `.npz` file with the arrays `ARRAYS`, or what `open_images`
-            opens.
+            opens, of one size.
 
     Returns:
         Array by its name, of `ARRAYS`.
 
     Raises:
-        ValueError: if the images are not of one size, or something is missing.
+        ValueError: if something is missing.
     """
     if not data.endswith(".npz"):
         return _read_parts(data)
@@ -117,12 +139,6 @@ def _read_parts(data):
     found = {}
     for part in ("train", "test"):
         images = open_images(data, part)
-        if images.read(0).shape.rank != 3:
-            raise ValueError(
-                f"{images.name} has files, not pixels of one size, which a run "
-                "in memory needs. Give --config FILE, such as "
-                "configs/ablation.py, which resizes them."
-            )
         found[f"{part}_images"] = images.read(np.arange(len(images))).numpy()
         found[f"{part}_labels"] = images.labels
     return found
@@ -198,7 +214,7 @@ def train(
         "top1_error": round(100 * (1 - top1), 3),
         "loss": round(loss, 5),
         "train_loss": round(history.history["loss"][-1], 5),
-        "parameters": core.count_params(),
+        "parameters": count(core.trainable_variables),
         "images": len(data["test_labels"]),
         "seconds_per_epoch": round(seconds / recipe["epochs"], 1),
     }

@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from ablation_rows import describe, rows_of
+from ablation_rows import STANDARD, STUDIES, describe, rows_of
 from marks import markdown, write_csv
 
 from keras_senet import plots
@@ -34,9 +34,9 @@ def finished_runs(args, folder, network, options):
     return found
 
 
-def summarise(runs):
+def summarise(study, runs):
     """A line per row of the study: mean, spread, and the paper's."""
-    lines = []
+    lines = {}
     for label in dict.fromkeys(run["row"] for run in runs):
         same = [run for run in runs if run["row"] == label]
         errors = [run["top1_error"] for run in same]
@@ -52,16 +52,23 @@ def summarise(runs):
         }
         if len(errors) > 1:
             line["variance"] = statistics.variance(errors)
-        if lines:
-            first = lines[0]
-            line["change"] = line["mean"] - first["mean"]
-            if None not in (line["variance"], first["variance"]):
-                line["standard_error"] = (
-                    line["variance"] / len(errors)
-                    + first["variance"] / len(first["errors"])
-                ) ** 0.5
-        lines.append(line)
-    return lines
+        lines[label] = line
+    standard = lines.get(compared_with(study))
+    for line in lines.values():
+        if standard in (None, line):
+            continue
+        line["change"] = line["mean"] - standard["mean"]
+        if None not in (line["variance"], standard["variance"]):
+            line["standard_error"] = (
+                line["variance"] / len(line["errors"])
+                + standard["variance"] / len(standard["errors"])
+            ) ** 0.5
+    return list(lines.values())
+
+
+def compared_with(study):
+    """The label of the row that the others are compared with."""
+    return STANDARD.get(study, STUDIES[study][0].label)
 
 
 def table(study, lines):
@@ -76,7 +83,7 @@ def table(study, lines):
             "top-1 error (%)",
             "deviation",
             "runs",
-            f'change from "{lines[0]["row"]}"',
+            f'change from "{compared_with(study)}"',
             "its standard error",
             "parameters",
             "the paper's, SE-ResNet-50 on ImageNet",
@@ -100,7 +107,7 @@ def table(study, lines):
 def write(args, folder, network, options):
     """Writes runs, table and picture of what is finished; returns the table."""
     runs = finished_runs(args, folder, network, options)
-    lines = summarise(runs)
+    lines = summarise(args.study, runs)
     write_csv(folder / f"{args.study}.csv", runs)
     text = table(args.study, lines)
     partial = folder / f"{args.study}.partial"

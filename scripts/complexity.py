@@ -43,6 +43,9 @@ FAMILIES = (
     ("mobilenet",),
     ("shufflenet",),
 )
+# Where there is room for a name: below the point, beside it, or above it.
+BELOW = ("resnext101", "inception_resnet_v2", "plain_senet154")
+BESIDE = ("resnet152",)
 
 
 def network_row(name):
@@ -123,16 +126,23 @@ def draw(rows, path):
             if len(points) == 2:
                 axes.plot(*points[0], "o", mfc="white", color=color)
             axes.plot(*points[-1], "o", color=color)
+            offset, across, up = (0, 6), "center", "bottom"
+            if name in BELOW:
+                offset, up = (0, -6), "top"
+            elif name in BESIDE:
+                offset, across, up = (6, 0), "left", "center"
             axes.annotate(
                 NETWORKS[twins[name]["network"]].title.split(" (")[0],
-                points[-1],
-                xytext=(-6, -3),
-                ha="right",
+                points[-1 if name in BELOW else 0],
+                xytext=offset,
+                ha=across,
+                va=up,
                 textcoords="offset points",
                 fontsize=7,
             )
     axes.set_xscale("log")
     axes.set_xlim(0.04, 40)
+    axes.set_ylim(17.5, 34)
     axes.set_xticks(
         [0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"]
     )

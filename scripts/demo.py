@@ -20,13 +20,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import skimage
 from matplotlib.ticker import MaxNLocator
+from PIL import ImageOps
 
 import keras_senet
 from keras_senet.analysis import gates
 from keras_senet.data.images import center_crop, read_image
 
-# Public-domain and CC0 photos in scikit-image's package.
-PHOTOS = ("chelsea.png", "rocket.jpg", "motorcycle_left.png", "coffee.png")
+# Photos in scikit-image's package, which says that each is CC0 or in the public
+# domain.
+PHOTOS = (
+    "chelsea.png",
+    "rocket.jpg",
+    "hubble_deep_field.jpg",
+    "coffee.png",
+)
 # The last SE block of each stage.
 BLOCKS = ("conv2_block3_se", "conv3_block3_se", "conv4_block3_se")
 
@@ -37,12 +44,13 @@ def draw(photos, predictions, gates, path):
     figure, axes = plt.subplots(
         3,
         len(photos),
-        figsize=(11, 6.4),
-        height_ratios=(1.5, 0.7, 1.5),
+        figsize=(11, 5.4),
+        height_ratios=(1.5, 0.7, 1.6),
         layout="constrained",
     )
     for axis, photo, color in zip(axes[0], photos, colors, strict=False):
-        axis.imshow(photo)
+        # Of one shape, so that none leaves a gap.
+        axis.imshow(ImageOps.fit(photo, (450, 300)))
         axis.set_xticks([])
         axis.set_yticks([])
         for spine in axis.spines.values():

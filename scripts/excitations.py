@@ -5,7 +5,7 @@
         --split test --classes airplane automobile cat dog frog \
         --out results/excitations_se_resnet20
     python scripts/excitations.py --model se_resnet50 --data folder:imagenet \
-        --classes goldfish pug airliner cliff steamroller --out runs/gates
+        --classes goldfish pug airliner cliff --out runs/gates
 
 It is `keras-senet excitations`; `--help` lists all arguments.
 """

@@ -10,7 +10,6 @@ with the repository's address (`url` in setup.cfg), and runs every cell.
 """
 
 import argparse
-import configparser
 import os
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import jupytext
 import nbformat
 from marks import ROOT
 from nbclient import NotebookClient
+from site_pages import repository
 
 FOLDER = ROOT / "notebooks"
 # The extra of the package that a notebook needs, where `demo` (pictures and
@@ -38,13 +38,6 @@ BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "({url}/blob/main/notebooks/{name}.ipynb)"
 )
-
-
-def repository() -> str:
-    """Returns the address of the repository, as setup.cfg has it."""
-    setup = configparser.RawConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    return setup["metadata"]["url"]
 
 
 def build(source: Path) -> nbformat.NotebookNode:

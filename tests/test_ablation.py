@@ -48,6 +48,9 @@ def test_augmented_images_are_parts_of_the_padded_ones(rng):
     np.testing.assert_array_equal(same, images)
 
 
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="it needs TensorFlow"
+)
 NETWORK = keras_senet.find_network("se_resnet20")
 OPTIONS = in_memory.OPTIONS
 
@@ -146,6 +149,7 @@ def test_what_does_not_fit_is_refused(words, message, monkeypatch, capsys):
     assert message in capsys.readouterr().err
 
 
+@needs_tensorflow
 def test_one_epoch_of_a_config_is_enough(monkeypatch):
     words = f"ablation.py --study squeeze --epochs 1 --config {CONFIG}"
     monkeypatch.setattr(sys, "argv", words.split())
@@ -153,10 +157,21 @@ def test_one_epoch_of_a_config_is_enough(monkeypatch):
     assert (args.model, config.epochs) == ("se_resnet50", 1)
 
 
-def test_images_of_many_sizes_are_refused(tmp_path):
+@needs_tensorflow
+def test_images_of_many_sizes_are_trained_on_by_the_config(
+    tmp_path, monkeypatch, capsys
+):
     photos = write_photos(tmp_path / "photos", train=1, validation=1)
-    with pytest.raises(ValueError, match="--config"):
-        in_memory.read(photos)
+    words = f"ablation.py --study squeeze --data {photos}"
+    monkeypatch.setattr(sys, "argv", words.split())
+    args, config = ablation.arguments()
+    assert "trained by configs/ablation.py" in capsys.readouterr().out
+    assert (args.model, config.data) == ("se_resnet50", photos)
+    assert (args.epochs, config.schedule) == (300, "plateau")
+    monkeypatch.setattr(sys, "argv", [*words.split(), "--schedule", "cosine"])
+    with pytest.raises(SystemExit):
+        ablation.arguments()
+    assert "--schedule is for runs in memory" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -208,9 +223,8 @@ def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):
     assert other.name == "se_resnet20-x-20_epochs-mixed_bfloat16"
 
 
-def test_the_table_compares_with_the_first_row():
-    """Of the difference of two means, with Welch's standard error."""
-    errors = {"plain": [9.0, 9.4, 9.8], "SE": [8.2, 8.4], "pre": [8.0]}
+def cells_of(study, errors):
+    """The cells of a table of made-up errors."""
     runs = [
         {
             "row": label,
@@ -221,17 +235,53 @@ def test_the_table_compares_with_the_first_row():
         for label, some in errors.items()
         for error in some
     ]
-    lines = tables.table("placement", tables.summarise(runs)).splitlines()
-    cells = [
-        [x.strip() for x in line.strip("|").split("|")] for line in lines[2:]
+    table = tables.table(study, tables.summarise(study, runs))
+    return [
+        [x.strip() for x in line.strip("|").split("|")]
+        for line in table.splitlines()
     ]
-    plain, se = (np.array(errors[x]) for x in ("plain", "SE"))
-    wrong = np.sqrt(plain.var(ddof=1) / 3 + se.var(ddof=1) / 2)
+
+
+def test_a_study_is_compared_with_the_network_without_se():
+    """Of the difference of two means, with Welch's standard error."""
+    errors = {"without SE": [9.0, 9.4, 9.8], "r = 2": [8.2, 8.4], "pre": [8.0]}
+    header, _, *cells = cells_of("reduction", errors)
+    assert 'change from "without SE"' in header
+    plain, se = (np.array(errors[x]) for x in ("without SE", "r = 2"))
+    wrong = f"{np.sqrt(plain.var(ddof=1) / 3 + se.var(ddof=1) / 2):.2f}"
     assert cells == [
-        ["plain", "9.40", "0.40", "3", "", "", "1,000", "22.50"],
-        ["SE", "8.30", "0.14", "2", "-1.10", f"{wrong:.2f}", "1,000", "22.50"],
+        ["without SE", "9.40", "0.40", "3", "", "", "1,000", "22.50"],
+        ["r = 2", "8.30", "0.14", "2", "-1.10", wrong, "1,000", "22.50"],
         ["pre", "8.00", "", "1", "-1.40", "", "1,000", ""],
     ]
+
+
+def test_the_designs_of_a_block_are_compared_with_the_standard_one():
+    errors = {"without SE": [9.4], "standard": [8.4], "pre": [8.0]}
+    header, _, *cells = cells_of("placement", errors)
+    assert 'change from "standard"' in header
+    assert [row[4] for row in cells] == ["+1.00", "", "-0.40"]
+    # Nothing to compare with is there yet.
+    *_, row = cells_of("excitation", {"relu": [9.4]})
+    assert row[:6] == ["relu", "9.40", "", "1", "", ""]
+
+
+@pytest.mark.parametrize("study", rows.STUDIES)
+def test_the_row_of_the_comparison_is_a_row(study):
+    labels = [row.label for row in rows.rows_of(study, NETWORK)]
+    assert tables.compared_with(study) in labels
+
+
+def test_a_short_run_counts_what_is_trained(arrays):
+    args = argparse.Namespace(**{**ablation.DEFAULTS, "epochs": 3})
+    recipe = in_memory.recipe(args, arrays)
+    known = in_memory.train("se_resnet20", OPTIONS, recipe, 0, arrays)
+    built = keras_senet.SEResNet20(weights=None, classes=3, **OPTIONS)
+    assert known["parameters"] == sum(
+        np.prod(variable.shape) for variable in built.trainable_variables
+    )
+    assert known["images"] == 32
+    assert 0 <= known["top1_error"] <= 100
 
 
 @pytest.mark.slow
@@ -259,9 +309,7 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, arrays):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="training needs TensorFlow"
-)
+@needs_tensorflow
 def test_a_config_trains_the_rows(tmp_path):
     """Rows differ by their options alone, and the twin has none of SE's."""
     write_photos(tmp_path / "photos", train=8, validation=4)

@@ -56,9 +56,7 @@ def test_outputs_are_those_of_tensorflow(backend, tmp_path, rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_layers_optimizer_classifier_and_analysis_pass_on_every_backend(
-    backend,
-):
+def test_the_tests_of_other_parts_pass_on_every_backend(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: `./scripts/test --all` does")
     subprocess.run(
@@ -67,6 +65,22 @@ def test_layers_optimizer_classifier_and_analysis_pass_on_every_backend(
         + [
             f"tests/analysis/test_{part}.py"
             for part in ("class_activation", "excitation", "removal")
+        ]
+        # Of these only what computes with a backend.
+        + [
+            f"tests/analysis/test_cost.py::test_{what}"
+            for what in (
+                "counts_layers_of_keras_by_hand",
+                "activation_memory_by_hand",
+                "outputs_stay_in_memory_though_later_layers_take_them",
+            )
+        ]
+        + [
+            f"tests/test_ablation.py::test_{what}"
+            for what in (
+                "augmented_images_are_parts_of_the_padded_ones",
+                "a_short_run_counts_what_is_trained",
+            )
         ],
         env={**os.environ, "KERAS_BACKEND": backend},
         check=True,

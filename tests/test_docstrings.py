@@ -1,15 +1,18 @@
 """Docstrings say what is given and what comes back, and their examples run."""
 
+import ast
 import dataclasses
 import doctest
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import site_networks
+import site_pages
 from data.photos import put_photos
 
 import keras_senet
@@ -63,6 +66,7 @@ PUBLIC = public()
 FURTHER = {
     f"{thing.__module__}.{thing.__qualname__}": thing
     for thing in (
+        analysis.Excitations.overall,
         study.study,
         augmentation.rand_augment,
         conversion.to_litert,
@@ -85,6 +89,11 @@ NOT_RUN = {
     "convert_weights": "a file of another project; tests/weights",
     "from_timm": "a file of another project; tests/weights",
 }
+NO_REFERENCE = {
+    "BatchNormalization": "Keras' own",
+    "ChannelShuffle": "of another paper, ShuffleNet's",
+    "GroupedConv2D": "Keras' own",
+}
 SLOW = {"cluster", "prune", "quantization_aware"}
 CONSTRUCTORS = {function.__name__ for function in CONSTRUCTORS.values()}
 
@@ -105,6 +114,31 @@ def test_it_says_what_is_given_and_what_comes_back(name):
         assert "\nReturns:\n    " in text
     if thing.__name__ not in NO_EXAMPLE:
         assert "\nExample:\n\n>>> " in text
+    # What functions that it calls raise can't be seen.
+    if function and raises(thing):
+        assert "\nRaises:\n    " in text
+
+
+def raises(function):
+    """Whether an error is raised in it, or in what it wraps."""
+    source = textwrap.dedent(inspect.getsource(function))
+    return any(isinstance(x, ast.Raise) for x in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, thing in PUBLIC.items()
+        if thing.__module__.startswith(
+            ("keras_senet.analysis", "keras_senet.layers")
+        )
+        and name.rpartition(".")[2] not in NO_REFERENCE
+    ]
+    + [name for name, x in PUBLIC.items() if x.__name__ in CONSTRUCTORS],
+)
+def test_it_names_the_part_of_the_paper(name):
+    assert "\nReference:\n    " in inspect.getdoc(PUBLIC[name])
 
 
 @pytest.mark.parametrize(
@@ -125,6 +159,8 @@ def test_methods_say_it_too(name):
         assert re.search(rf"^    {parameter}:\s", text, re.MULTILINE), parameter
     if signature.return_annotation is not None:
         assert re.search(r"^(Returns|Yields):\n    ", text, re.MULTILINE)
+    if raises(method):
+        assert "\nRaises:\n    " in text
 
 
 NAMES = {
@@ -170,6 +206,18 @@ def test_the_page_of_the_networks_has_every_constructor():
         words = re.sub(r"\W", "", function.__doc__)
         part = part.replace("```pycon", "")
         assert re.sub(r"\W", "", part).endswith(words)
+
+
+def test_links_of_the_site_lead_to_the_repository_where_it_has_no_page():
+    url = site_pages.repository()
+    text = "[a](configs) [b](../configs/) [c](../notebooks/05_what.ipynb)"
+    assert site_pages.linked(text) == (
+        f"[a]({url}/tree/main/configs) [b]({url}/tree/main/configs) "
+        f"[c]({url}/blob/main/notebooks/05_what.ipynb)"
+    )
+    # What the site has stays: pages, and files of configs.
+    text = "[a](docs/study.md) [b](../configs/modern.py) [c](#configs)"
+    assert site_pages.linked(text) == text
 
 
 # Of the constructors two stand for all: they share the text.

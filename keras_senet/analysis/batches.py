@@ -1,12 +1,15 @@
 """Images and labels as the studies take them: arrays, or batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def batches(images, model: keras.Model, size: int) -> Iterator:
+def batches(
+    images: np.ndarray | Iterable[np.ndarray], model: keras.Model, size: int
+) -> Iterator[np.ndarray]:
     """Cuts images into batches.
 
     Args:
@@ -36,7 +39,9 @@ def batches(images, model: keras.Model, size: int) -> Iterator:
         raise ValueError("There is no image. Give at least one.")
 
 
-def check_labels(images, labels) -> np.ndarray:
+def check_labels(
+    images: np.ndarray | Iterable[np.ndarray], labels: ArrayLike
+) -> np.ndarray:
     """Returns labels as an array, one per image.
 
     Args:

@@ -2,12 +2,13 @@
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 
 def grad_cam(
     model: keras.Model,
-    image,
+    image: ArrayLike,
     class_index: int | None = None,
     layer: str | None = None,
 ) -> np.ndarray:

@@ -4,7 +4,7 @@ import csv
 import math
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_senet.analysis.graph import Call, calls
+from keras_senet.analysis.graph import Call, Trace, trace
 from keras_senet.layers import SqueezeExcite
 
 # The word that the names of a stage's layers begin with: conv2, block17,
@@ -22,6 +22,10 @@ HEAD = ("post", "avg", "flatten", "fc1", "fc2", "predictions")
 HEAD = (*HEAD, "dropout", "dropout1", "dropout2")
 # Their weights are no matrices that maps are multiplied by.
 NO_PRODUCT = (layers.Embedding, layers.PReLU)
+# Operations, and layers without weights, that multiply maps by each other.
+PRODUCTS = ("Matmul", "Dot", "Tensordot", "Vdot", "Inner", "Outer", "Einsum")
+PRODUCTS += ("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose")
+PRODUCTS += ("Attention", "DotProductAttention")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Complexity:
     >>> counts = complexity(keras_senet.SEResNet20(weights=None))
     >>> counts.parameters - counts.se_parameters
     269722
+
+    Reference:
+        The paper's section 4.
     """
 
     parameters: int
@@ -71,12 +78,15 @@ class LayerCost:
     Attributes:
         name: its name, behind that of the model it is nested in.
         kind: its class.
-        stage: the word that the names of its stage begin with, or `"head"`.
+        stage: the word that the names of its stage begin with, or `"head"`;
+            behind the name of the model it is nested in.
         output: the shape of its (first) output, without the batch.
         parameters: trainable parameters; of a layer that is called twice they
             count in the first call.
         se_parameters: the same of an SE block, 0 of another layer.
+        equation_5: Eq. 5 of an SE block, as in `Complexity`.
         multiply_adds: as in `Complexity`.
+        se_multiply_adds: the same of an SE block, 0 of another layer.
         element_sums: as in `Complexity`.
         activations: numbers that it puts out.
 
@@ -86,6 +96,9 @@ class LayerCost:
     >>> [first] = [row for row in rows if row.name == "conv1_conv"]
     >>> first.output, first.parameters, first.multiply_adds
     ((32, 32, 16), 432, 442368)
+
+    Reference:
+        The paper's section 4.
     """
 
     name: str
@@ -94,7 +107,9 @@ class LayerCost:
     output: tuple[int, ...]
     parameters: int
     se_parameters: int
+    equation_5: int
     multiply_adds: int
+    se_multiply_adds: int
     element_sums: int
     activations: int
 
@@ -106,7 +121,7 @@ def complexity(model: keras.Model) -> Complexity:
         model: functional model or built `keras.Sequential` whose image size is
             fixed; its layers need not be this package's. Of layers that it
             does not know, and of operations such as `keras.ops.matmul`, no
-            multiply-adds are counted; layers with matrices are warned of.
+            multiply-adds are counted, and a warning says so.
 
     Returns:
         A `Complexity`, for a batch of one image.
@@ -125,28 +140,19 @@ def complexity(model: keras.Model) -> Complexity:
         The paper's section 4; it prints multiply-adds and element-wise sums
         added up.
     """
-    trace = calls(model)
-    rows = _layer_costs(trace)
-    blocks = {
-        id(call.operation): call.operation
-        for call in trace
-        if isinstance(call.operation, SqueezeExcite)
-    }
+    traced = trace(model)
+    rows = _layer_costs(traced.calls)
     return Complexity(
         parameters=count(model.trainable_variables),
         total_parameters=count(model.weights),
         multiply_adds=sum(row.multiply_adds for row in rows),
         element_sums=sum(row.element_sums for row in rows),
         se_parameters=sum(row.se_parameters for row in rows),
-        se_multiply_adds=sum(
-            row.multiply_adds
-            for row, call in zip(rows, trace, strict=True)
-            if isinstance(call.operation, SqueezeExcite)
-        ),
-        equation_5=round(sum(map(_equation_5, blocks.values()))),
+        se_multiply_adds=sum(row.se_multiply_adds for row in rows),
+        equation_5=sum(row.equation_5 for row in rows),
         activations=sum(row.activations for row in rows),
-        activation_bytes=sum(_bytes(call.outputs) for call in trace),
-        peak_bytes=_peak_bytes(model, trace),
+        activation_bytes=sum(_bytes(call.outputs) for call in traced.calls),
+        peak_bytes=_peak_bytes(traced),
     )
 
 
@@ -173,7 +179,7 @@ def layer_costs(model: keras.Model) -> list[LayerCost]:
     Reference:
         The paper's section 4.
     """
-    return _layer_costs(calls(model))
+    return _layer_costs(trace(model).calls)
 
 
 def stage_costs(rows: list[LayerCost]) -> list[dict]:
@@ -191,9 +197,13 @@ def stage_costs(rows: list[LayerCost]) -> list[dict]:
     >>> stages = stage_costs(layer_costs(keras_senet.ResNet20(weights=None)))
     >>> [row["stage"] for row in stages]
     ['normalization', 'conv1', 'conv2', 'conv3', 'conv4', 'head']
+
+    Reference:
+        The paper's section 4, which sums Eq. 5 over the stages.
     """
-    counts = ("parameters", "se_parameters", "multiply_adds")
-    counts = (*counts, "element_sums", "activations")
+    # What follows the output are counts.
+    names = [field.name for field in fields(LayerCost)]
+    counts = names[names.index("output") + 1 :]
     stages = {}
     for row in rows:
         stage = stages.setdefault(row.stage, dict.fromkeys(counts, 0))
@@ -224,13 +234,15 @@ def table() -> dict[str, dict[str, int]]:
     }
 
 
-def _layer_costs(trace):
+def _layer_costs(calls):
     rows, seen = [], set()
-    for call in trace:
+    for call in calls:
         layer = call.operation
         new = id(layer) not in seen and isinstance(layer, layers.Layer)
         seen.add(id(layer))
         parameters = count(layer.trainable_variables) if new else 0
+        multiply_adds = _multiply_adds(call)
+        block = isinstance(layer, SqueezeExcite)
         rows.append(
             LayerCost(
                 name=call.name,
@@ -238,8 +250,10 @@ def _layer_costs(trace):
                 stage=stage_of(call.name),
                 output=tuple(call.outputs[0].shape[1:]),
                 parameters=parameters,
-                se_parameters=isinstance(layer, SqueezeExcite) * parameters,
-                multiply_adds=_multiply_adds(call),
+                se_parameters=block * parameters,
+                equation_5=_equation_5(layer) if block and new else 0,
+                multiply_adds=multiply_adds,
+                se_multiply_adds=block * multiply_adds,
                 element_sums=_element_sums(call),
                 activations=sum(map(_size, call.outputs)),
             )
@@ -251,15 +265,17 @@ def stage_of(name: str) -> str:
     """Returns the stage that a layer belongs to, by its name.
 
     Args:
-        name: name of a layer.
+        name: name of a layer, behind that of the model it is nested in.
 
     Returns:
         The word that the names of the stage's layers begin with, such as
-        `"conv2"`; `"head"`; or the name itself if it begins otherwise.
+        `"conv2"`; `"head"`; or the name itself if it begins otherwise. Of a
+        nested model behind its name: `"body/conv2"`.
     """
+    model, nested, name = name.rpartition("/")
     found = STAGE.match(name)
     word = found.group() if found else name
-    return "head" if word in HEAD else word
+    return model + nested + ("head" if word in HEAD else word)
 
 
 def _multiply_adds(call: Call) -> int:
@@ -289,14 +305,13 @@ def _multiply_adds(call: Call) -> int:
         ):
             # Each input is multiplied by its filter.
             return _size(call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
+    kind = type(layer).__name__
     weights = getattr(layer, "trainable_variables", ())
-    if any(len(v.shape) > 1 for v in weights) and not isinstance(
-        layer, NO_PRODUCT
-    ):
+    matrices = any(len(v.shape) > 1 for v in weights)
+    if kind in PRODUCTS or (matrices and not isinstance(layer, NO_PRODUCT)):
         warnings.warn(
-            f"The multiply-adds of the layer {call.name} "
-            f"({type(layer).__name__}) are not counted: only those of dense "
-            "layers, convolutions and SqueezeExcite are known.",
+            f"The multiply-adds of {call.name} ({kind}) are not counted: only "
+            "those of dense layers, convolutions and SqueezeExcite are known.",
             stacklevel=2,
         )
     return 0
@@ -315,23 +330,24 @@ def _element_sums(call):
 def _equation_5(block):
     *_, channels, hidden = block.reduce_kernel.shape
     reduction = channels / hidden if block.hidden else block.reduction
-    return 2 * channels**2 / reduction
+    return round(2 * channels**2 / reduction)
 
 
-def _peak_bytes(model, trace):
+def _peak_bytes(traced: Trace):
     last_use = {
-        id(x): step for step, call in enumerate(trace) for x in call.inputs
+        id(x): step
+        for step, call in enumerate(traced.calls)
+        for x in call.inputs
     }
-    alive = {id(x): _bytes([x]) for x in model.inputs}
+    # Whoever called the model takes them, whatever layers do.
+    last_use |= {id(x): len(traced.calls) for x in traced.outputs}
+    alive = {id(x): _bytes([x]) for x in traced.inputs}
     peak = 0
-    for step, call in enumerate(trace):
+    for step, call in enumerate(traced.calls):
         alive |= {id(x): _bytes([x]) for x in call.outputs}
         peak = max(peak, sum(alive.values()))
-        # What no layer takes is an output of the model.
         alive = {
-            x: size
-            for x, size in alive.items()
-            if last_use.get(x, len(trace)) > step
+            x: size for x, size in alive.items() if last_use.get(x, -1) > step
         }
     return peak
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_senet.analysis.batches import batches, check_count, check_labels
 from keras_senet.layers import SqueezeExcite
@@ -41,6 +42,9 @@ class Excitations:
     >>> mean, std = found.overall("conv4_block3_se")
     >>> mean.shape, float(std.max()) < 1e-6
     ((64,), True)
+
+    Reference:
+        The paper's section 7.2, Figs. 6 and 7.
     """
 
     network: str
@@ -58,6 +62,18 @@ class Excitations:
 
         Returns:
             Two arrays of float64 of shape `(channels,)`.
+
+        Raises:
+            KeyError: if there is no such block.
+
+        Example:
+
+        >>> model = keras_senet.SEResNet20(weights="cifar10")
+        >>> photos = np.zeros((4, 32, 32, 3))
+        >>> found = excitations(model, photos, [0, 1, 1, 1])
+        >>> mean, std = found.overall("conv4_block3_se")
+        >>> mean.shape, std.shape
+        ((64,), (64,))
         """
         there = self.images > 0
         weights = self.images[there, None] / self.images.sum()
@@ -68,7 +84,11 @@ class Excitations:
         return mean, np.sqrt(within + between)
 
 
-def gates(model: keras.Model, images, batch_size: int = 32) -> dict:
+def gates(
+    model: keras.Model,
+    images: np.ndarray | Iterable[np.ndarray],
+    batch_size: int = 32,
+) -> dict[str, np.ndarray]:
     """Returns the gates that a model's SE blocks give to each of some images.
 
     Args:
@@ -100,7 +120,10 @@ def gates(model: keras.Model, images, batch_size: int = 32) -> dict:
 
 
 def excitations(
-    model: keras.Model, images, labels, batch_size: int = 32
+    model: keras.Model,
+    images: np.ndarray | Iterable[np.ndarray],
+    labels: ArrayLike,
+    batch_size: int = 32,
 ) -> Excitations:
     """Measures the gates of a model's SE blocks, class by class.
 

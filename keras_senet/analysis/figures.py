@@ -58,7 +58,9 @@ def plot_excitations(
         _name_axes(axis, block)
     for axis in axes[len(blocks) :]:
         axis.remove()
-    axes[0].set_ylabel("mean gate")
+    _share_gates(axes[: len(blocks)])
+    for first in axes[: len(blocks) : columns]:
+        first.set_ylabel("mean gate")
     figure.legend(
         *axes[0].get_legend_handles_labels(),
         loc="outside lower center",
@@ -120,6 +122,7 @@ def plot_spread(
             axis.plot(channels, mean, color=f"C{number}", linewidth=1)
             _name_axes(axis, block)
         row[0].set_ylabel(f"gates of {name}")
+    _share_gates(axes.ravel())
     save(figure, Path(out))
 
 
@@ -159,6 +162,7 @@ def plot_depth(
     ):
         above.plot(names, [row[key] for row in roles], "o-", label=label)
     above.set_ylim(-0.05, 1.05)
+    above.set_ylabel("correlation, or share")
     above.tick_params(labelbottom=False)
     places, width = np.arange(len(names)), 0.8 / len(removed)
     for number, (label, rows) in enumerate(removed.items()):
@@ -173,12 +177,22 @@ def plot_depth(
     # One bar may be hundreds of times another.
     below.set_yscale("symlog", linthresh=0.1)
     below.yaxis.set_major_formatter("{x:g}")
+    # So that no bar ends at the frame.
+    low, high = below.get_ylim()
+    below.set_ylim(min(2 * low, -0.1), max(2 * high, 0.05))
     below.axhline(0, color="black", linewidth=0.8)
     below.set_ylabel("top-1 without the block, points")
     for axis in (above, below):
         axis.set_xlim(-0.6, len(names) - 0.4)
         axis.grid(alpha=0.3)
-        axis.legend(frameon=False, fontsize=8)
+        # Above the axes, where it covers nothing.
+        axis.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=2,
+            frameon=False,
+            fontsize=8,
+        )
     save(figure, Path(out))
 
 
@@ -218,5 +232,14 @@ def _name_axes(axis, block):
     axis.set_title(block, fontsize=9)
     axis.set_xlabel("channel", fontsize=8)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
     axis.grid(alpha=0.3)
+
+
+def _share_gates(axes):
+    """Gives all axes the same range: 0 to 1, or more where gates leave it."""
+    low = min(axis.dataLim.y0 for axis in axes)
+    high = max(axis.dataLim.y1 for axis in axes)
+    for axis in axes:
+        axis.set_ylim(min(0, low), max(1, high))
+        first = axis.get_subplotspec().is_first_col()
+        axis.tick_params(labelleft=first)

@@ -7,6 +7,21 @@ import keras
 from keras_senet.cloning import functional
 
 
+class Trace(NamedTuple):
+    """What a model computes.
+
+    Attributes:
+        calls: in the order of the computation. A layer that is called twice is
+            there twice.
+        inputs: the `KerasTensor`s that the model takes.
+        outputs: those that it gives.
+    """
+
+    calls: list["Call"]
+    inputs: list
+    outputs: list
+
+
 class Call(NamedTuple):
     """One call of a layer or an operation.
 
@@ -23,15 +38,14 @@ class Call(NamedTuple):
     outputs: list
 
 
-def calls(model: keras.Model) -> list[Call]:
-    """Returns the calls of a model, those inside nested models included.
+def trace(model: keras.Model) -> Trace:
+    """Follows the calls of a model, those inside nested models included.
 
     Args:
         model: functional model or built `keras.Sequential`.
 
     Returns:
-        A list in the order of the computation. A layer that is called twice is
-        there twice.
+        A `Trace`.
 
     Raises:
         ValueError: if the model's graph is not known, or the size of its
@@ -45,7 +59,7 @@ def calls(model: keras.Model) -> list[Call]:
             "Build it with `input_shape`."
         )
     found = []
-    _follow(graph, graph.inputs, "", found)
+    outputs = _follow(graph, graph.inputs, "", found)
     for call in found:
         for tensor in call.outputs:
             if None in tensor.shape[1:]:
@@ -54,7 +68,7 @@ def calls(model: keras.Model) -> list[Call]:
                     f"{tensor.shape}, and its cost depends on it. Give the "
                     "layer a fixed output shape."
                 )
-    return found
+    return Trace(found, graph.inputs, _tensors(outputs))
 
 
 def _follow(graph, inputs, prefix, found):

@@ -1,7 +1,10 @@
 """What a network loses without some of its SE blocks (section 7.2)."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_senet.analysis.batches import batches, check_count, check_labels
 from keras_senet.analysis.cost import count, stage_of
@@ -11,8 +14,8 @@ from keras_senet.cloning import clone, functional
 
 def accuracy_without(
     model: keras.Model,
-    images,
-    labels,
+    images: np.ndarray | Iterable[np.ndarray],
+    labels: ArrayLike,
     groups: dict[str, list[str]],
     constants: dict[str, np.ndarray] | None = None,
     batch_size: int = 32,
@@ -111,6 +114,9 @@ def block_groups(model: keras.Model) -> dict[str, list[str]]:
 
     >>> block_groups(keras_senet.SEResNet20(weights=None))["conv4_block3_se"]
     ['conv4_block3_se']
+
+    Reference:
+        The paper's section 7.2.
     """
     return {block.name: [block.name] for block in se_blocks(model)}
 
@@ -131,6 +137,9 @@ def stage_groups(model: keras.Model) -> dict[str, list[str]]:
 
     >>> stage_groups(keras_senet.SEResNet20(weights=None))["conv4"]
     ['conv4_block1_se', 'conv4_block2_se', 'conv4_block3_se']
+
+    Reference:
+        The paper's section 6.4, Table 13, and section 7.2.
     """
     groups = {}
     for block in se_blocks(model):
@@ -162,6 +171,9 @@ def suggest(rows: list[dict], at_most: float = 0.001) -> list[str]:
     ...     ]
     ... )
     ['conv4']
+
+    Reference:
+        The paper's section 7.2, which leaves out the last stage's.
     """
     found = [
         row for row in rows if row["parameters"] and row["change"] >= -at_most

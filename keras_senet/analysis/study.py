@@ -43,23 +43,27 @@ def study(
     Writes `gates.csv` (mean and standard deviation of every channel's gate for
     some classes and for all images), `blocks.csv` (the role of every block, and
     top-1 without it), `removal.csv` (top-1 without blocks, without stages and
-    without all that can go), and the pictures `gates.png`, `spread.png` and
+    without all that can go), `suggestions.txt` (the same of stages in words,
+    and what can go), and the pictures `gates.png`, `spread.png` and
     `depth.png`. The images are read three times, a batch at a time.
 
     Args:
         model: a classifier of this package with SE blocks.
         images: the images; they are cropped as the model's card says.
         out: the folder, made if it is missing.
-        classes: names of the classes that are drawn and written, or `None` for
-            the first five. Defaults to `None`.
+        classes: names of the classes that are drawn and written, those of the
+            images (such as WordNet's ids) or of the model's card; or `None`
+            for the first five. They are drawn by the card's names. Defaults to
+            `None`.
         batch_size: images per step. Defaults to `32`.
         track: function of the range of the steps and what they are for that
             returns what is gone through, such as a progress bar. Defaults to
             the range itself.
 
     Returns:
-        Dictionary: `"blocks"` and `"removal"`, the rows of these files, and
-        `"suggested"`, the names of the blocks that can go.
+        Dictionary: `"blocks"` and `"removal"`, the rows of these files,
+        `"suggested"`, the names of the blocks that can go, and
+        `"suggestions"`, the sentences of that file.
 
     Raises:
         ImportError: without matplotlib.
@@ -87,7 +91,7 @@ def study(
         images.name,
     )
     labels, out = places[images.labels], Path(out)
-    drawn = _drawn(images, places, classes)
+    drawn = _drawn(images, places, card.class_names, classes)
     alone, together = block_groups(model), stage_groups(model)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -124,29 +128,71 @@ def study(
     _write(out / "gates.csv", _gate_rows(found, drawn))
     _write(out / "blocks.csv", blocks)
     _write(out / "removal.csv", rows)
+    suggestions = _suggestions(removed, together, suggested)
+    partial = out / "suggestions.txt.partial"
+    partial.write_text("".join(f"{line}\n" for line in suggestions))
+    partial.replace(out / "suggestions.txt")
     plot_excitations(found, out / "gates.png", drawn)
     plot_spread(found, out / "spread.png", dict(list(drawn.items())[:2]))
     plot_depth(roles, removed, out / "depth.png")
-    return {"blocks": blocks, "removal": rows, "suggested": suggested}
+    return {
+        "blocks": blocks,
+        "removal": rows,
+        "suggested": suggested,
+        "suggestions": suggestions,
+    }
 
 
-def _drawn(images, places, names):
+def _drawn(images, places, known, names):
     """Output -> name of the classes that are drawn."""
-    there = [
-        name
-        for number, name in enumerate(images.class_names)
-        if (images.labels == number).any()
-    ]
-    for name in names or ():
-        if name not in there:
+    there = {}
+    for number in np.unique(images.labels):
+        own, output = images.class_names[number], int(places[number])
+        there[output] = (known[output] if known else own, own)
+    if not names:
+        return {output: name for output, (name, _) in [*there.items()][:5]}
+    chosen = {}
+    for name in names:
+        found = [output for output, both in there.items() if name in both]
+        if not found:
+            some = [" = ".join(dict.fromkeys(x)) for x in there.values()]
             raise ValueError(
                 f"{images.name} has no image of a class {name!r}. It has: "
-                f"{', '.join(there[:10])}{', …' if len(there) > 10 else ''}."
+                f"{', '.join(some[:10])}{', …' if some[10:] else ''}."
             )
-    return {
-        int(places[images.class_names.index(name)]): name
-        for name in names or there[:5]
+        chosen[found[0]] = there[found[0]][0]
+    return chosen
+
+
+def _suggestions(removed, stages, suggested):
+    """What taking SE out changes, in sentences."""
+    found = {
+        how: {row["removed"]: row for row in rows}
+        for how, rows in removed.items()
     }
+    lines = []
+    for stage in stages:
+        name = f"all of {stage}"
+        changes = " or ".join(
+            f"{100 * rows[name]['change']:+.2f} points ({how})"
+            for how, rows in found.items()
+        )
+        lines.append(
+            f"SE in {stage} costs {found[MEAN][name]['share']:.2%} of the "
+            f"parameters; without it top-1 changes by {changes}."
+        )
+    lines.append(
+        "Can go for less than 0.1 points each, replaced by mean gates: "
+        f"{', '.join(suggested) or 'none'}."
+    )
+    if suggested:
+        together = found[MEAN]["all suggested"]
+        lines.append(
+            f"Together they cost {together['share']:.2%} of the parameters; "
+            "without them top-1 changes by "
+            f"{100 * together['change']:+.2f} points."
+        )
+    return lines
 
 
 def _batches(model, images, size, track, what) -> Iterator[np.ndarray]:

@@ -30,7 +30,8 @@ def configure(parser) -> None:
         "--classes",
         nargs="+",
         metavar="NAME",
-        help="classes to draw (default: the first five)",
+        help="classes to draw, such as goldfish or n01443537 (default: the "
+        "first five)",
     )
     parser.add_argument(
         "--batch-size",
@@ -91,15 +92,7 @@ def run(args) -> int:
         )
     terminal = console()
     terminal.print(output)
-    for row in found["removal"]:
-        if row["removed"].startswith("all"):
-            terminal.print(
-                f"{row['removed']} replaced by {row['replaced_by']}: "
-                f"{row['share']:.2%} of the parameters, top-1 "
-                f"{row['top1']:.2%} ({100 * row['change']:+.2f} points)",
-                highlight=False,
-            )
-    names = ", ".join(found["suggested"]) or "none"
-    terminal.print(f"can go for less than 0.1 points each: {names}")
+    for line in found["suggestions"]:
+        terminal.print(line, highlight=False, markup=False)
     print(f"wrote {args.out}", file=sys.stderr)
     return 0

@@ -19,6 +19,8 @@ def configure(parser) -> None:
 
 def run(args) -> int:
     """Prints the facts and the table of stages or layers."""
+    from rich.markup import escape
+
     from keras_senet.analysis.summary import summarize
 
     result = summarize(args.name, args.weights)
@@ -26,9 +28,10 @@ def run(args) -> int:
         print(json.dumps(result, indent=2))
         return 0
     terminal = console()
-    terminal.print(f"[bold]{result['title']}[/] ({result['name']})")
+    title, name = escape(result["title"]), escape(result["name"])
+    terminal.print(f"[bold]{title}[/] ({name})")
     for line in result["facts"]:
-        terminal.print(f"  {line}", highlight=False)
+        terminal.print(f"  {line}", highlight=False, markup=False)
     terminal.print(
         _table(result["layers"], "name")
         if args.layers
@@ -39,16 +42,25 @@ def run(args) -> int:
 
 def _table(rows, key):
     """The counts; of the plain twin in brackets where it differs."""
+    from rich.markup import escape
+
     output = table(
-        key, "output", ">parameters", ">of SE", ">multiply-adds", ">activations"
+        key,
+        "output",
+        ">parameters",
+        ">of SE",
+        ">multiply-adds",
+        ">of SE",
+        ">activations",
     )
     for row in rows:
         output.add_row(
-            row[key],
+            escape(row[key]),
             "x".join(map(str, row["output"])),
             _beside(row, "parameters"),
             f"{row['se_parameters']:,}",
             _beside(row, "multiply_adds"),
+            f"{row['se_multiply_adds']:,}",
             _beside(row, "activations"),
         )
     return output

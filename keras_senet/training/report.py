@@ -97,8 +97,9 @@ def _draw_confusion(counts, names, path):
 
 
 def _draw_mistakes(pixels, rows, path):
-    lines = max(1, -(-len(pixels) // COLUMNS))
-    figure, grid = new_figure(2 * COLUMNS, 2.5 * lines, lines, COLUMNS)
+    columns = min(COLUMNS, max(1, len(pixels)))
+    lines = max(1, -(-len(pixels) // columns))
+    figure, grid = new_figure(2 * columns, 2.5 * lines, lines, columns)
     for axes in np.ravel(grid):
         axes.axis("off")
     for axes, image, row in zip(np.ravel(grid), pixels, rows, strict=False):

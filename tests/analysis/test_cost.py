@@ -315,12 +315,25 @@ def test_activation_memory_by_hand():
     assert complexity(half).peak_bytes == complexity(whole).peak_bytes / 2
 
 
-def test_a_layer_that_is_not_known_is_named():
+def test_outputs_stay_in_memory_though_later_layers_take_them():
+    image = keras.Input((8, 8, 4))
+    first = keras.layers.Conv2D(64, 1)(image)
+    last = keras.layers.Conv2D(64, 1)(keras.layers.Conv2D(1, 1)(first))
+    alone = complexity(keras.Model(image, last)).peak_bytes
+    both = complexity(keras.Model(image, [first, last])).peak_bytes
+    # First: the first map and the second. Then: all three.
+    assert alone == 4 * 64 * (64 + 4)
+    assert both == 4 * 64 * (64 + 1 + 64)
+
+
+def test_products_that_are_not_known_are_named():
     image = keras.Input((4, 6))
     attention = keras.layers.MultiHeadAttention(2, 3, name="look")
-    model = keras.Model(image, attention(image, image))
     with pytest.warns(UserWarning, match="look"):
-        complexity(model)
+        complexity(keras.Model(image, attention(image, image)))
+    product = keras.ops.matmul(image, keras.ops.transpose(image, (0, 2, 1)))
+    with pytest.warns(UserWarning, match="matmul"):
+        complexity(keras.Model(image, product))
 
 
 def test_a_subclassed_model_is_refused():
@@ -342,3 +355,18 @@ def test_stages_are_their_layers():
         64 * 9 * 64 * (32 + 5 * 64) + 3 * 2 * 64 * 64 // 16
     )
     assert stages["conv4"]["se_parameters"] == 3 * (2 * 64 * 4 + 64 + 4)
+    # Eq. 5, which is also what each of the two products multiplies.
+    for key in ("equation_5", "se_multiply_adds"):
+        assert stages["conv4"][key] == 3 * 2 * 64**2 // 16
+
+
+def test_the_stages_of_a_nested_model_are_its_own():
+    image = keras.Input((32, 32, 3))
+    inner = keras_senet.SEResNet20(weights=None, name="inner")
+    names = [
+        row["stage"]
+        for row in stage_costs(layer_costs(keras.Model(image, inner(image))))
+    ]
+    assert names[1:] == [
+        f"inner/{name}" for name in ("conv1", "conv2", "conv3", "conv4", "head")
+    ]

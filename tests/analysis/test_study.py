@@ -17,7 +17,7 @@ from keras_senet.analysis.study import study
 from keras_senet.data.labelled import open_images
 
 FILES = ["blocks.csv", "depth.png", "gates.csv", "gates.png", "removal.csv"]
-FILES += ["spread.png"]
+FILES += ["spread.png", "suggestions.txt"]
 
 
 def rows_of(path):
@@ -56,6 +56,40 @@ def test_tables_and_pictures(rng, tmp_path):
         assert row["change_mean"] >= -0.001
     for path in tmp_path.glob("*.png"):
         assert np.asarray(Image.open(path)).std() > 5
+    lines = (tmp_path / "suggestions.txt").read_text().splitlines()
+    assert lines == result["suggestions"]
+    mean, one = (
+        100 * row["change"]
+        for row in result["removal"]
+        if row["removed"] == "all of conv4"
+    )
+    # The blocks of the last stage have 1740 of 272,474 parameters.
+    assert (
+        "SE in conv4 costs 0.64% of the parameters; without it top-1 changes "
+        f"by {mean:+.2f} points (mean gates) or {one:+.2f} points (gates of "
+        "one)." in lines
+    )
+
+
+def test_classes_are_named_by_the_folder_or_by_the_card(rng, tmp_path):
+    """ImageNet's folders are named by WordNet, its classes by people."""
+    model = keras_senet.SEResNet20(weights=None, classes=1000)
+    model.card.class_names = keras_senet.preprocessing.class_names("imagenet")
+    x = pictures(rng, 3, 32).astype("uint8")
+    names = ["n01443537", "n02012849", "n03126707"]
+    images = dataclasses.replace(
+        open_images((x, np.arange(3)), "train"), class_names=names
+    )
+    study(model, images, tmp_path)
+    drawn = [row["class"] for row in rows_of(tmp_path / "gates.csv")]
+    cranes = {"crane (bird)", "crane (machine)"}
+    assert set(drawn) == {"goldfish", *cranes, "all"}
+    for name in ("goldfish", "n01443537"):
+        study(model, images, tmp_path, [name])
+        drawn = [row["class"] for row in rows_of(tmp_path / "gates.csv")]
+        assert set(drawn) == {"goldfish", "all"}
+    with pytest.raises(ValueError, match="It has: goldfish = n01443537, cr"):
+        study(model, images, tmp_path, ["crane"])
 
 
 @pytest.mark.skipif(
@@ -71,7 +105,7 @@ def test_the_command(rng, tmp_path, capsys):
     assert main(command) == 0
     output = capsys.readouterr().out
     assert "conv4_block3_se" in output
-    assert "all of conv4 replaced by mean gates" in output
+    assert "SE in conv4 costs 0.64% of the parameters" in output
     assert sorted(x.name for x in (tmp_path / "out").iterdir()) == FILES
     assert main([*command, "--classes", "fish"]) == 2
     assert "no image of a class 'fish'" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import keras
 import pytest
 
 import keras_senet
+from keras_senet.__main__ import main
 from keras_senet.analysis.summary import summarize
 
 RESULTS = Path(complexity.__file__).parents[1] / "results"
@@ -80,6 +81,13 @@ def test_a_summary_of_any_functional_model(tmp_path):
     assert found["title"] == "other"
     assert found["multiply_adds"] == 6 * 6 * 3 * 3 * 3 * 4
     assert "plain" not in found["layers"][0]
+
+
+def test_brackets_of_a_file_name_are_no_markup(tmp_path, capsys):
+    path = tmp_path / "a[b].keras"
+    keras_senet.SEResNet20(weights=None, name="n[c]").save(path)
+    assert main(["summary", str(path)]) == 0
+    assert "SE-ResNet-20 (a[b].keras)" in capsys.readouterr().out
 
 
 def run_script(monkeypatch, *words):
