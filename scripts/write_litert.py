@@ -85,7 +85,8 @@ def pixels(count):
 
 def name_of(card):
     """A network's name, with what it has not by default."""
-    changed = card.changed()
+    # Without what it would have by default: " (not 1.0)".
+    changed = re.sub(r" \(not (\([^()]*\)|[^()]*)\)", "", card.changed())
     return f"{card.title}, {changed}" if changed else card.title
 
 

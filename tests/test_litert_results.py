@@ -69,7 +69,7 @@ def test_a_network_is_called_by_what_is_not_its_default(script):
     model = keras_senet.SEMobileNet(
         weights=None, alpha=0.5, classes=10, input_shape=(32, 32, 3)
     )
-    assert script.name_of(model.card) == "SE-MobileNet, alpha=0.5 (not 1.0)"
+    assert script.name_of(model.card) == "SE-MobileNet, alpha=0.5"
 
 
 def test_one_form_alone_beside_keras(script, tmp_path, monkeypatch):
