@@ -429,7 +429,7 @@ def draw(rows: list[dict], path: Path):
     colors = dict(
         zip(
             dict.fromkeys(row["contender"] for row in rows),
-            plt.get_cmap("tab10").colors * 3,
+            plt.get_cmap("tab20").colors,
             strict=False,
         )
     )
