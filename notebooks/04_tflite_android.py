@@ -11,6 +11,7 @@
 # ImageNet or one of your own all lines are the same.
 
 # %%
+import logging
 import os
 import tempfile
 import zipfile
@@ -26,6 +27,10 @@ from PIL import Image
 
 import keras_senet
 from keras_senet.data.images import center_crop
+
+# One bottleneck of this network is dead on all images (docs/study.md), of which
+# the export in 8 bits would warn.
+logging.getLogger("keras_senet").setLevel(logging.ERROR)
 
 os.chdir(tempfile.mkdtemp())
 model = keras_senet.SEResNet20(weights="cifar10")
