@@ -37,10 +37,10 @@ def one_operator() -> Iterator[None]:
 class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D(groups=...)`, trained fast on a CPU.
 
-    On TensorFlow, Keras compiles a grouped convolution with XLA, whose gradient
-    takes minutes on a CPU. Here it is TensorFlow's own operator where that can
-    be trained: on a GPU, and on a CPU in the types that oneDNN computes (all
-    but float64, where it is switched on). Elsewhere it is computed in dense
+    On TensorFlow, Keras compiles a grouped convolution with XLA, which is slow
+    on a CPU. Here it is TensorFlow's own operator where that can
+    be trained: on a GPU, and on a CPU in the types that oneDNN computes,
+    where it is switched on. Elsewhere it is computed in dense
     convolutions of a few groups each, unless the graph is exported
     (`one_operator`). On other backends everything is Keras' own code, and so is
     dilation where TensorFlow can't train it.
