@@ -398,13 +398,21 @@ def input_keras(case):
 
 
 def litert_step(content, case):
-    """A file, one image at a time."""
-    from keras_senet.litert.runtime import interpreter_of, runner
+    """A file, one image at a time, given as the numbers that it takes."""
+    from keras_senet.litert.runtime import interpreter_of
 
     interpreter = interpreter_of(content, case["threads"])
-    run = runner(interpreter)
+    [taken] = interpreter.get_input_details()
+    [given] = interpreter.get_output_details()
     images, _ = images_and_labels({**case, "batch": 1})
-    return lambda: run(images[0].astype("uint8"))
+    image = images.astype(taken["dtype"])
+
+    def step():
+        interpreter.set_tensor(taken["index"], image)
+        interpreter.invoke()
+        return interpreter.get_tensor(given["index"])
+
+    return step
 
 
 def litert_keras_senet(case, precision="float32"):

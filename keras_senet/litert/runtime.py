@@ -93,9 +93,13 @@ def _as_taken(image, details):
     """An image as a file's input takes it."""
     if details["dtype"] == np.float32:
         return np.asarray(image, "float32")
+    image = np.asarray(image)
     scale, zero = details["quantization"]
+    if image.dtype == details["dtype"] and (scale, zero) == (1, 0):
+        # Pixels as they are need no rounding.
+        return image
     limits = np.iinfo(details["dtype"])
-    steps = np.rint(np.asarray(image, "float32") / scale) + zero
+    steps = np.rint(image.astype("float32") / scale) + zero
     return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
 
 

@@ -3,25 +3,41 @@
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from keras_senet.architectures.build import normalization_layer
 from keras_senet.litert import conversion
 from keras_senet.litert.conversion import to_litert
+from keras_senet.litert.xnnpack import for_xnnpack
 
+LAST = "channels_last"
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="LiteRT's converter reads TensorFlow's graphs",
 )
 
 
-def network(*between, channels=6):
+def network(*between, channels=6, before=()):
     """Layers between two convolutions."""
-    x = inputs = keras.Input((9, 8, 6), name="image")
+    x = inputs = keras.Input((9, 8, 3 if before else 6), name="image")
+    for layer in before:
+        x = layer(x)
     x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
     for layer in between:
         x = layer(x)
     x = keras.layers.Conv2D(4, 3, padding="same")(x)
     return keras.Model(inputs, x)
+
+
+def normalized(x):
+    """As every network begins."""
+    return normalization_layer((1.0, 2.0, 3.0), (4.0, 5.0, 0.3), LAST, None)(x)
+
+
+def other_side(x):
+    """A constant as the first of two, and one of a single number."""
+    constant = np.array([2.0, 3.0, 0.5], "float32")
+    return 0.7 * keras.ops.subtract(constant, x)
 
 
 def pool(size, **options):
@@ -49,6 +65,23 @@ def run(content, images):
     return np.array(outputs), names, names.count("DELEGATE")
 
 
+def constants(content):
+    """The shapes of what sums, differences and products have besides a map."""
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
+    shapes = {
+        tensor["index"]: tuple(map(int, tensor["shape"]))
+        for tensor in interpreter.get_tensor_details()
+    }
+    return [
+        min((shapes[place] for place in node["inputs"]), key=np.prod)
+        for node in interpreter._get_ops_details()
+        if node["op_name"] in ("ADD", "SUB", "MUL")
+    ]
+
+
 def both(model, images, precision, monkeypatch):
     """What `run` gives of the converter's file, and of the one made of it."""
     calibration = images[:, None] if precision == "int8" else None
@@ -72,6 +105,32 @@ def test_a_pool_of_one_pixel_bit_by_bit(precision, images, monkeypatch):
     assert "AVERAGE_POOL_2D" in before
     assert "AVERAGE_POOL_2D" not in after
     assert (parts, fewer) == (2, 1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "dynamic", "int8"])
+@pytest.mark.parametrize("layer", [normalized, other_side])
+def test_constants_of_a_row_bit_by_bit(layer, precision, images, monkeypatch):
+    model = network(before=[layer])
+    shapes = []
+
+    def spied(content):
+        made = for_xnnpack(content)
+        shapes.extend(map(constants, (content, made)))
+        return made
+
+    monkeypatch.setattr(conversion, "for_xnnpack", spied)
+    (expected, *_), (outputs, _, parts) = both(
+        model, images[..., :3], precision, monkeypatch
+    )
+    np.testing.assert_array_equal(outputs, expected)
+    before, after = shapes
+    assert before[0][-1] == 3
+    assert np.prod(before[0]) == 3
+    # A number by itself is one for all already.
+    assert after == [
+        (1, 1, 8, 3) if np.prod(shape) == 3 else shape for shape in before
+    ]
+    assert parts == 1
 
 
 @pytest.mark.parametrize(
