@@ -469,7 +469,7 @@ def loop_keras_senet(case):
     from keras_senet.data.sampling import Sampler
     from keras_senet.distribution import make_strategy
     from keras_senet.training import TrainConfig
-    from keras_senet.training.loop import build_model
+    from keras_senet.training.network import build_model
     from keras_senet.training.step import Steps
 
     config = TrainConfig(

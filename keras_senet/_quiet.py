@@ -1,6 +1,7 @@
 """Keeps the log lines of C++ libraries from standard error."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -15,10 +16,24 @@ _TURNED_AWAY = threading.RLock()
 def quietly(show: bool = True) -> Iterator[None]:
     """Turns standard error away while libraries write past their log level.
 
+    The level of Python's root logger, which some of them raise and leave so, is
+    in the end what it was.
+
     Args:
         show: whether what they wrote is shown if the work fails. Defaults to
             `True`.
     """
+    root = logging.getLogger()
+    level = root.level
+    try:
+        with _turned_away(show):
+            yield
+    finally:
+        root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _turned_away(show):
     if sys.__stderr__ is None:
         # It was closed when Python began (`2>&-`), and its number may be that
         # of any file by now.

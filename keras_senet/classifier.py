@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from numbers import Integral
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_senet.architectures.card import DescribedModel
+from keras_senet.checks import integer
 from keras_senet.data.images import ImageError
 from keras_senet.device import available_cores
 from keras_senet.engines import (
@@ -102,11 +102,7 @@ class Classifier:
             )
         if threads is None:
             threads = available_cores()
-        if not _is_integer(threads) or not 1 <= threads <= MOST_THREADS:
-            raise ValueError(
-                f"`threads` is {threads!r}. Allowed: an integer of at least 1 "
-                f"and at most {MOST_THREADS}."
-            )
+        threads = integer("threads", threads, most=MOST_THREADS)
         if precision == "int8" and calibration is None:
             raise ValueError(
                 "precision='int8' needs `calibration`: images like those to "
@@ -237,11 +233,7 @@ class Classifier:
                 f"`paths` is {str(paths)!r}, one path. Allowed: a list of the "
                 "paths of images. `predict` takes one, or a folder."
             )
-        if not _is_integer(batch_size) or batch_size < 1:
-            raise ValueError(
-                f"`batch_size` is {batch_size!r}. Allowed: an integer of at "
-                "least 1."
-            )
+        batch_size = integer("batch_size", batch_size)
         return self._predict_files(list(map(Path, paths)), top, batch_size)
 
     def _predict_files(self, paths, top, batch_size):
@@ -324,10 +316,6 @@ class Classifier:
         if names is None:
             names = [f"class {k}" for k in range(scores.shape[1])]
         return decode_predictions(scores, top, names)
-
-
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _card_of_file(model):

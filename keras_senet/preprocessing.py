@@ -5,6 +5,8 @@ from importlib import resources
 import keras
 import numpy as np
 
+from keras_senet.checks import integer
+
 # Mean and standard deviation of pixels in [0, 255], RGB.
 NORMALIZATIONS = {
     # Of the ImageNet training set, as torchvision and its heirs use them.
@@ -209,10 +211,7 @@ def decode_predictions(
             f"`class_names` has {len(labels)} names for {count} classes. Give "
             "one name per class."
         )
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise ValueError(
-            f"`top` is {top!r}. Allowed: an integer of at least 1."
-        )
+    top = integer("top", top)
     return [
         [(*labels[index], float(row[index])) for index in order[:top]]
         for row, order in zip(preds, np.argsort(-preds, axis=1), strict=True)

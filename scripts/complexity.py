@@ -146,7 +146,7 @@ def draw(rows, path):
     axes.set_xticks(
         [0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"]
     )
-    axes.set_xlabel("multiply-adds of one image, in thousand million (counted)")
+    axes.set_xlabel("multiply-adds of one image, in billions (counted)")
     axes.set_ylabel("top-1 error on ImageNet in % (published)")
     axes.set_title(
         "Errors as the paper prints them (Tables 2, 3 and 8), not measured "

@@ -1,6 +1,7 @@
 """What scripts/write_litert.py measured: its limits, and how it writes rows."""
 
 import csv
+import re
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,21 @@ def test_eight_bits_lose_no_more_than_is_allowed(form, most):
         assert row["images"] == "10000"
         lost = float(kept[row["model"]]["top1"]) - float(row["top1"])
         assert round(100 * lost, 6) <= most, row
+
+
+def test_the_notebook_says_the_same():
+    text = (ROOT / "notebooks" / "04_tflite_android.py").read_text()
+    text = " ".join(text.replace("\n#", "").split())
+    named = re.search(r"Keras has (\S+) % right, and the files (.*?) %", text)
+    forms = ("Keras", "float32", "float16", "dynamic", "int8")
+    top1 = {
+        row["form"]: f"{100 * float(row['top1']):.2f}"
+        for row in rows()
+        if row["model"] == "SE-ResNet-20"
+    }
+    assert [named[1], *re.split(", | and ", named[2])] == [
+        top1[form] for form in forms
+    ]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from numbers import Integral
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from keras_senet.architectures.resnet import resnet
 from keras_senet.architectures.shufflenet import shufflenet
 from keras_senet.architectures.table import Network
 from keras_senet.architectures.vgg import vgg
+from keras_senet.checks import integer, is_integer
 
 FAMILIES = {
     "alexnet": alexnet,
@@ -79,13 +79,7 @@ def build(
     _check_choice("pooling", pooling, (None, "avg", "max"))
     if classes is None:
         classes = network.classes
-    # numpy's integers as well: they come from counting labels.
-    integer = isinstance(classes, Integral) and not isinstance(classes, bool)
-    if not integer or classes < 1:
-        raise ValueError(
-            f"`classes` is {classes!r}. Allowed: an integer of at least 1."
-        )
-    classes = int(classes)
+    classes = integer("classes", classes)
     if features_only and pooling is not None:
         raise ValueError(
             f"`pooling` is {pooling!r} with `features_only=True`, whose "
@@ -254,7 +248,7 @@ def _input(network, include_top, input_tensor, input_shape, data_format):
         not isinstance(input_shape, (tuple, list))
         or len(input_shape) != 3
         or not all(
-            side is None or (isinstance(side, Integral) and side > 0)
+            side is None or (is_integer(side) and side > 0)
             for side in input_shape
         )
     ):

@@ -8,6 +8,8 @@ are Pillow's to the byte.
 import functools
 import math
 
+from keras_senet.checks import integer
+
 # Strength 30 of: degrees, part of a side, part of a side, factor.
 ROTATION, SHEAR, TRANSLATION, FACTOR = 30.0, 0.3, 150 / 331, 0.9
 STRONGEST = 30
@@ -37,15 +39,8 @@ def rand_augment(image, seed, count: int = 2, magnitude: int = 9):
     """
     import tensorflow as tf
 
-    if type(count) is not int or count < 0:
-        raise ValueError(
-            f"`count` is {count!r}. Allowed: an integer of at least 0."
-        )
-    if type(magnitude) is not int or not 0 <= magnitude <= STRONGEST:
-        raise ValueError(
-            f"`magnitude` is {magnitude!r}. Allowed: an integer from 0 to "
-            f"{STRONGEST}."
-        )
+    count = integer("count", count, 0)
+    magnitude = integer("magnitude", magnitude, 0, STRONGEST)
     image = tf.convert_to_tensor(image)
     known = image.shape.is_fully_defined() and image.shape.rank == 3
     if image.dtype != tf.uint8 or not known or image.shape[-1] != 3:

@@ -1,11 +1,12 @@
 """Labelled images as batches, read fast enough for training, on tf.data."""
 
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
+from keras_senet.checks import integer, is_integer
 from keras_senet.data.crops import (
     ATTEMPTS,
     center_crop,
@@ -77,10 +78,10 @@ def image_folder(
     ((2, 32, 32, 3), ['cat', 'dog'])
     """
     size = check_size(size)
-    batch_size = _integer("batch_size", batch_size, 1)
-    threads = threads if threads is None else _integer("threads", threads, 1)
-    seed = seed if seed is None else _integer("seed", seed, 0)
-    epoch = epoch if epoch is None else _integer("epoch", epoch, 0)
+    batch_size = integer("batch_size", batch_size)
+    threads = threads if threads is None else integer("threads", threads)
+    seed = seed if seed is None else integer("seed", seed, 0)
+    epoch = epoch if epoch is None else integer("epoch", epoch, 0)
     if epoch is not None and seed is None:
         raise ValueError(
             f"`epoch` is {epoch!r} without a `seed`, which decides what an "
@@ -154,25 +155,12 @@ def check_size(size):
         pair = tuple(size)
     except TypeError:
         pair = (size, size)
-    if len(pair) != 2 or not all(_is_integer(n) and n > 0 for n in pair):
+    if len(pair) != 2 or not all(is_integer(n) and n > 0 for n in pair):
         raise ValueError(
             f"`size` is {size!r}. Allowed: a number of pixels, or a pair "
             "(height, width)."
         )
     return int(pair[0]), int(pair[1])
-
-
-def _is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _integer(argument, value, least):
-    if not _is_integer(value) or value < least:
-        raise ValueError(
-            f"`{argument}` is {value!r}. Allowed: an integer of at least "
-            f"{least}."
-        )
-    return int(value)
 
 
 def training_batches(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from keras_senet.architectures.card import DescribedModel
+from keras_senet.checks import integer
 from keras_senet.data.decoding import decode
 from keras_senet.data.labelled import open_images
 from keras_senet.data.pipeline import check_size
@@ -146,11 +147,7 @@ def _check(models, tags, views, crop, batch_size, csv):
             f"`crop` is {crop!r}. Allowed: a number from 0.1 to 1, the part of "
             "the resized image's short side, such as 0.875 for 224 of 256."
         )
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(
-            f"`batch_size` is {batch_size!r}. Allowed: an integer of at least "
-            "1."
-        )
+    integer("batch_size", batch_size)
     if csv is not None and not Path(csv).absolute().parent.is_dir():
         raise ValueError(
             f"`csv` is {str(csv)!r}, and there is no such folder. Make it "

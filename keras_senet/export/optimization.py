@@ -7,13 +7,14 @@ process of its own.
 import copy
 import logging
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_senet.architectures.card import Card, DescribedModel
+from keras_senet.checks import integer
 from keras_senet.cloning import clone, copy_layer, copy_state, functional
 from keras_senet.export import keras2_process
 from keras_senet.export.files import check_path, write
@@ -233,9 +234,9 @@ def cluster(
     Reference:
         Han et al. 2016 (arXiv:1510.00149), section 3.
     """
-    _check_integer("clusters", clusters, 2)
+    clusters = integer("clusters", clusters, 2)
     options = _options(epochs, batch_size, learning_rate, images, seed)
-    options["clusters"] = int(clusters)
+    options["clusters"] = clusters
     how = f"kernels clustered to {clusters} values"
     return _retrained("cluster", how, model, data, path, options)
 
@@ -275,31 +276,18 @@ def _copy(model):
 
 
 def _options(epochs, batch_size, learning_rate, images, seed):
-    _check_integer("epochs", epochs, 1)
-    _check_integer("batch_size", batch_size, 1)
-    _check_integer("images", images, 1)
-    _check_integer("seed", seed, 0)
     if not isinstance(learning_rate, Real) or not 0 < learning_rate < 1:
         raise ValueError(
             f"`learning_rate` is {learning_rate!r}. Allowed: a number above 0 "
             "and below 1."
         )
     return {
-        "epochs": int(epochs),
-        "batch_size": int(batch_size),
+        "epochs": integer("epochs", epochs),
+        "batch_size": integer("batch_size", batch_size),
         "learning_rate": float(learning_rate),
-        "images": int(images),
-        "seed": int(seed),
+        "images": integer("images", images),
+        "seed": integer("seed", seed, 0),
     }
-
-
-def _check_integer(argument, value, least):
-    integer = isinstance(value, Integral) and not isinstance(value, bool)
-    if not integer or value < least:
-        raise ValueError(
-            f"`{argument}` is {value!r}. Allowed: an integer of at least "
-            f"{least}."
-        )
 
 
 def _checked(model, data, path):

@@ -1,8 +1,6 @@
 """From a model to a file of another runtime, on Keras' own `model.export`."""
 
-import contextlib
 import importlib.util
-import logging
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -122,7 +120,7 @@ def export(
     expected = outputs_of(model, shown)
     with tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         made = Path(folder) / path.name
-        with quietly(), _log_level_kept():
+        with quietly():
             keras_name = KERAS_NAMES.get(format, format)
             counts = THREADS if modules else _threads_of_tensorflow()
             times = {}
@@ -169,17 +167,6 @@ def _reason(message):
         )
     words = message.strip().partition("\n")[0][:300]
     return f"{words} Take other layers, or another format."
-
-
-@contextlib.contextmanager
-def _log_level_kept():
-    """Converters raise the level of the root logger, and leave it so."""
-    root = logging.getLogger()
-    level = root.level
-    try:
-        yield
-    finally:
-        root.setLevel(level)
 
 
 def _size(folder):

@@ -1,4 +1,4 @@
-"""Operators that XNNPACK lacks, in forms that it runs."""
+"""Forms of operators that XNNPACK runs, and runs fast."""
 
 import copy
 

@@ -1,11 +1,8 @@
 """The loop: from a config to a trained network, losing nothing on the way."""
 
 import contextlib
-import hashlib
-import json
 import logging
 import math
-import secrets
 import signal
 import time
 from collections.abc import Sequence
@@ -21,6 +18,7 @@ from keras_senet.evaluation import Evaluator
 from keras_senet.training import (
     callbacks as remembered,
     checkpoints,
+    checks,
     inputs,
     run_folder,
     schedule,
@@ -36,18 +34,6 @@ from keras_senet.training.step import Steps
 
 logger = logging.getLogger("keras_senet")
 
-# Arguments of a constructor that the loop decides itself.
-OURS = (
-    "classes",
-    "data_format",
-    "dtype",
-    "features_only",
-    "include_preprocessing",
-    "include_top",
-    "input_shape",
-    "input_tensor",
-    "weights",
-)
 # Callbacks that write, which one worker does for all.
 WRITERS = (
     Progress,
@@ -114,7 +100,7 @@ def train(
         strategy = distribution.make_strategy(config.strategy)
     except ConnectionError as error:
         raise TrainingError(str(error)) from error
-    _check(config, strategy, callbacks)
+    checks.check(config, strategy, callbacks)
     worker, _ = distribution.part_of(strategy)
     with contextlib.ExitStack() as stack:
         data = inputs.open_data(config)
@@ -127,8 +113,8 @@ def train(
         if worker == 0:
             stack.enter_context(run_folder.claim(config, facts))
         try:
-            _agree(config, facts, strategy)
-            _check_folder(config, strategy)
+            checks.check_workers(config, facts, strategy)
+            checks.check_folder(config, strategy)
             data = inputs.leave_out_unreadable(config, strategy, data)
             run = _Run(config, strategy, *data, callbacks)
             run.go(stack.enter_context(signals()))
@@ -154,77 +140,6 @@ def _lost(strategy):
         tf.errors.DeadlineExceededError,
         tf.errors.InternalError,
     )
-
-
-def _agree(config, facts, strategy):
-    """Checks that all workers train the same, as the first one writes."""
-    worker, workers = distribution.part_of(strategy)
-    text = json.dumps([config.record(), facts], sort_keys=True)
-    # As many bits as a float64 has.
-    digest = int(hashlib.sha256(text.encode()).hexdigest()[:13], 16)
-    digests = distribution.sum_over_workers(
-        strategy, np.eye(workers)[worker] * digest
-    )
-    others = [str(k) for k in range(workers) if digests[k] != digests[0]]
-    if others:
-        raise run_folder.UnrecoverableError(
-            f"Worker {', '.join(others)} was given another config or other "
-            "data than worker 0. Start all of them with the same command, on "
-            "the same data."
-        )
-
-
-def _check_folder(config, strategy):
-    """Checks that all workers see the first one's folder, before any step."""
-    worker, workers = distribution.part_of(strategy)
-    if workers == 1:
-        return
-    # A new name, since a folder of their own may have files of an earlier run.
-    number = secrets.randbits(52) if worker == 0 else 0
-    number = int(distribution.sum_over_workers(strategy, [number])[0])
-    path = Path(config.out) / f"shared-{number:013x}"
-    if worker == 0:
-        path.touch()
-    try:
-        # Which ends on no worker before the first one has written.
-        distribution.sum_over_workers(strategy, [0.0])
-        seen = distribution.sum_over_workers(
-            strategy, np.eye(workers)[worker] * path.exists()
-        )
-    finally:
-        if worker == 0:
-            path.unlink()
-    others = [str(k) for k in range(workers) if not seen[k]]
-    if others:
-        raise run_folder.UnrecoverableError(
-            f"Worker {', '.join(others)} does not see what worker 0 writes to "
-            f"{config.out}. Give all of them the same folder (--out), on a "
-            "file system that they share."
-        )
-
-
-def _check(config, strategy, callbacks):
-    if any(
-        isinstance(one, keras.callbacks.BackupAndRestore) for one in callbacks
-    ):
-        raise ValueError(
-            "`callbacks` has a BackupAndRestore, which would put weights of "
-            "its own in the place of a checkpoint's. Leave it out: a run goes "
-            "on by itself when the same command is run again."
-        )
-    replicas = strategy.num_replicas_in_sync
-    if config.batch_size % (replicas * config.accumulation):
-        raise ValueError(
-            f"`batch_size` is {config.batch_size}. Allowed: a multiple of "
-            f"{replicas * config.accumulation}, for {replicas} devices and "
-            f"accumulation={config.accumulation}."
-        )
-    taken = sorted(config.options.keys() & set(OURS))
-    if taken:
-        raise ValueError(
-            f"`options` has {taken[0]!r}, which the run decides itself (from "
-            "the data, `image_size`, `weights` and `precision`). Leave it out."
-        )
 
 
 class _Run:
