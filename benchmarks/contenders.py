@@ -223,7 +223,7 @@ def infer_int8(case):
         our_network(case["model"], case["size"]),
         precision="int8",
         threads=case["threads"],
-        calibration=images[:2],
+        calibration_data=images[:2],
     )
     return lambda: classifier.scores(images)
 

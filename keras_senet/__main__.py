@@ -44,6 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
         not be read, weights that are not what was published), or 2 if the
         command could not be carried out.
     """
+    try:
+        return _carry_out(arguments)
+    except KeyboardInterrupt:
+        print("keras-senet: interrupted", file=sys.stderr)
+        return 130
+
+
+def _carry_out(arguments):
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     if rest and not hasattr(args, "takes_fields"):
@@ -62,9 +70,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         print(f"keras-senet: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("keras-senet: interrupted", file=sys.stderr)
-        return 130
 
 
 def _parser():

@@ -61,13 +61,13 @@ class Classifier:
             `"float32"`.
         threads: number of threads of LiteRT, up to 1024. Defaults to `None`:
             one per core that the process may use.
-        calibration: for `"int8"`, images like those to come, as `predict` takes
-            them, a hundred or more; files that can't be read are left out.
-            Defaults to `None`.
+        calibration_data: for `"int8"`, images like those to come, as `predict`
+            takes them, a hundred or more; files that can't be read are left
+            out. Defaults to `None`.
 
     Raises:
         ValueError: if there is no such model or engine, the model is no
-            classifier, or `calibration` is missing or not finite.
+            classifier, or `calibration_data` is missing or not finite.
         ImportError: if LiteRT is asked for and not installed.
 
     Example:
@@ -84,7 +84,7 @@ class Classifier:
         engine: str = "auto",
         precision: str = "float32",
         threads: int | None = None,
-        calibration=None,
+        calibration_data=None,
     ):
         for name, value, allowed in (
             ("engine", engine, ENGINES),
@@ -103,16 +103,17 @@ class Classifier:
         if threads is None:
             threads = available_cores()
         threads = integer("threads", threads, most=MOST_THREADS)
-        if precision == "int8" and calibration is None:
+        if precision == "int8" and calibration_data is None:
             raise ValueError(
-                "precision='int8' needs `calibration`: images like those to "
-                "come, a hundred or more, from which the ranges of the "
+                "precision='int8' needs `calibration_data`: images like those "
+                "to come, a hundred or more, from which the ranges of the "
                 "activations are read."
             )
-        if precision != "int8" and calibration is not None:
+        if precision != "int8" and calibration_data is not None:
             raise ValueError(
-                "`calibration` is for precision='int8' alone, and `precision` "
-                f"is {precision!r}. Leave it out, or ask for 'int8'."
+                "`calibration_data` is for precision='int8' alone, and "
+                f"`precision` is {precision!r}. Leave it out, or ask for "
+                "'int8'."
             )
         if str(model).endswith(".tflite") and isinstance(model, (str, Path)):
             if (weights, engine == "keras", precision) != (
@@ -147,8 +148,9 @@ class Classifier:
         if self.engine == "keras":
             self._run = KerasEngine(model)
             return
-        if calibration is not None:
-            calibration = self._prepared_calibration(calibration)
+        calibration = None
+        if calibration_data is not None:
+            calibration = self._prepared_calibration(calibration_data)
         try:
             content = cached_litert(
                 model, precision=precision, calibration=calibration
@@ -203,7 +205,10 @@ class Classifier:
             ImageError: if a file can't be read.
             ValueError: for anything else, or pixels that are not finite.
         """
-        images = [prepare(image, self.model) for image in find_inputs(images)]
+        images = [
+            prepare(image, self.model, f"Image {number}")
+            for number, image in enumerate(find_inputs(images))
+        ]
         if not images:
             return []
         return self._named(self.scores(np.stack(images)), top)
@@ -255,15 +260,15 @@ class Classifier:
 
     def _prepared_calibration(self, images):
         arrays = []
-        for image in find_inputs(images):
+        for number, image in enumerate(find_inputs(images)):
             try:
-                arrays.append(prepare(image, self.model))
+                arrays.append(prepare(image, self.model, f"Image {number}"))
             except ImageError as error:
                 logger.warning("%s. The calibration goes on without.", error)
         if not arrays:
             raise ValueError(
-                "`calibration` has no image that can be read. Give images like "
-                "those to come, a hundred or more."
+                "`calibration_data` has no image that can be read. Give images "
+                "like those to come, a hundred or more."
             )
         if len(arrays) < CALIBRATION:
             logger.warning(

@@ -213,7 +213,9 @@ def test_int8_is_smaller_and_mostly_agrees(model):
         )
         for _ in range(200)
     ]
-    classifier = Classifier(model, precision="int8", calibration=pictures[:100])
+    classifier = Classifier(
+        model, precision="int8", calibration_data=pictures[:100]
+    )
     float_scores = expected(model, np.stack(pictures[100:]))
     scores = classifier.scores(np.stack(pictures[100:]))
     agree = scores.argmax(1) == float_scores.argmax(1)
@@ -278,10 +280,10 @@ def test_many_threads_of_the_user_share_it(model, images):
         ({"precision": "int4"}, ["'int4'", "'int8'"]),
         ({"threads": 0}, ["threads", "from 1 to 1024"]),
         ({"threads": True}, ["threads"]),
-        ({"threads": 100_000}, ["threads", "100000", "at most 1024"]),
+        ({"threads": 100_000}, ["threads", "100000", "to 1024"]),
         ({"threads": 2, "engine": "keras"}, ["threads", "'litert' alone"]),
-        ({"precision": "int8"}, ["needs `calibration`", "a hundred"]),
-        ({"calibration": []}, ["calibration", "'float32'", "'int8'"]),
+        ({"precision": "int8"}, ["needs `calibration_data`", "a hundred"]),
+        ({"calibration_data": []}, ["calibration_data", "'float32'", "'int8'"]),
         ({"weights": "cifar10"}, ["weights", "its own"]),
     ],
 )
@@ -334,13 +336,31 @@ def test_pixels_that_are_not_finite_are_named(model, images, value):
             use(broken)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x / 255, "from 0.* to 1, which look like .* Multiply by"),
+        (lambda x: x / 127.5 - 1, "from -1 to 1. Allowed: pixels in"),
+        (lambda x: x * 1.1, r"Allowed: pixels in \[0, 255\]"),
+    ],
+)
+def test_images_of_another_range_are_named(model, images, change, words):
+    """The most common mistake, which gives nonsense and no error elsewhere."""
+    wrong = images.astype("float32")
+    wrong[1, :2] = [[[0]], [[255]]]
+    wrong[1] = change(wrong[1])
+    classifier = Classifier(model, engine="keras")
+    with pytest.raises(ValueError, match=f"Image 1 has .*{words}"):
+        classifier.predict(wrong)
+
+
 @on_tensorflow
 def test_a_calibration_of_nothing_or_of_noughts_is_named(model, images):
     with pytest.raises(ValueError, match=r"calibration.*no image"):
-        Classifier(model, precision="int8", calibration=[])
+        Classifier(model, precision="int8", calibration_data=[])
     broken = np.full((2, 32, 32, 3), np.nan, "float32")
     with pytest.raises(ValueError, match="Image 0 has pixels"):
-        Classifier(model, precision="int8", calibration=broken)
+        Classifier(model, precision="int8", calibration_data=broken)
 
 
 @on_tensorflow
@@ -349,7 +369,7 @@ def test_a_calibration_goes_on_without_damaged_files(
 ):
     Image.fromarray(images[0]).save(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
-    Classifier(model, precision="int8", calibration=tmp_path)
+    Classifier(model, precision="int8", calibration_data=tmp_path)
     left_out, few, *_ = said(caplog)
     assert "bad.png" in left_out
     assert "1 images" in few

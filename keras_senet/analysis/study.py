@@ -20,13 +20,16 @@ from keras_senet.analysis.removal import (
     suggest,
 )
 from keras_senet.architectures.card import DescribedModel
-from keras_senet.data.images import read_image
+from keras_senet.data.images import ImageError, read_image
 from keras_senet.data.labelled import LabelledImages
+from keras_senet.data.readable import unreadable
 from keras_senet.evaluation.classes import find_outputs
 from keras_senet.inputs import prepare
 from keras_senet.open import card_of
 from keras_senet.plots import check_matplotlib
 
+# Images of which one is 0.1 points.
+ENOUGH = 1000
 MEAN, IDENTITY = "mean gates", "gates of one"
 
 
@@ -69,6 +72,7 @@ def study(
         ImportError: without matplotlib.
         ValueError: if the model is no classifier with SE blocks, the classes
             don't fit it, or there is no such class.
+        ImageError: if an image can't be read; it names it.
 
     Example:
 
@@ -93,6 +97,8 @@ def study(
     labels, out = places[images.labels], Path(out)
     drawn = _drawn(images, places, card.class_names, classes)
     alone, together = block_groups(model), stage_groups(model)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"`out` is {str(out)!r}, a file. Give a folder.")
     out.mkdir(parents=True, exist_ok=True)
 
     def read(what):
@@ -128,7 +134,7 @@ def study(
     _write(out / "gates.csv", _gate_rows(found, drawn))
     _write(out / "blocks.csv", blocks)
     _write(out / "removal.csv", rows)
-    suggestions = _suggestions(removed, together, suggested)
+    suggestions = _suggestions(removed, together, suggested, len(images))
     partial = out / "suggestions.txt.partial"
     partial.write_text("".join(f"{line}\n" for line in suggestions))
     partial.replace(out / "suggestions.txt")
@@ -164,7 +170,7 @@ def _drawn(images, places, known, names):
     return chosen
 
 
-def _suggestions(removed, stages, suggested):
+def _suggestions(removed, stages, suggested, count):
     """What taking SE out changes, in sentences."""
     found = {
         how: {row["removed"]: row for row in rows}
@@ -185,6 +191,11 @@ def _suggestions(removed, stages, suggested):
         "Can go for less than 0.1 points each, replaced by mean gates: "
         f"{', '.join(suggested) or 'none'}."
     )
+    if count < ENOUGH:
+        lines.append(
+            f"That is more than {count:,} images can show, of which one is "
+            f"{100 / count:.2g} points: take {ENOUGH:,} or more."
+        )
     if suggested:
         together = found[MEAN]["all suggested"]
         lines.append(
@@ -204,7 +215,10 @@ def _batches(model, images, size, track, what) -> Iterator[np.ndarray]:
 def _prepared(images, number, model):
     image = images.read(number).numpy()
     if isinstance(image, bytes):
-        image = read_image(io.BytesIO(image))
+        try:
+            image = read_image(io.BytesIO(image))
+        except ImageError as error:
+            raise unreadable(images, [number], error) from error
     return prepare(image, model)
 
 

@@ -8,7 +8,7 @@ import sys
 from fractions import Fraction
 from functools import partial
 
-from keras_senet.commands.terminal import console, table
+from keras_senet.commands.terminal import console, size, table
 
 
 def configure(parser) -> None:
@@ -45,7 +45,10 @@ def configure(parser) -> None:
         help="crops that are averaged over (default: %(default)s)",
     )
     parser.add_argument(
-        "--size", type=int, help="pixels of a crop (default: the model's)"
+        "--size",
+        type=size,
+        metavar="PIXELS",
+        help="of a crop, or HEIGHTxWIDTH (default: the model's)",
     )
     parser.add_argument(
         "--crop",

@@ -39,6 +39,12 @@ def configure(parser) -> None:
         default=128,
         help="images computed at once (default: %(default)s)",
     )
+    parser.add_argument(
+        "--max-unreadable",
+        type=int,
+        default=0,
+        help="damaged images to leave out (default: %(default)s)",
+    )
     parser.add_argument("--out", required=True, help="folder to write into")
 
 
@@ -48,13 +54,14 @@ def run(args) -> int:
 
     from keras_senet.analysis.study import study
     from keras_senet.data.labelled import open_images
+    from keras_senet.data.readable import leave_out
     from keras_senet.open import open_model
     from keras_senet.plots import check_matplotlib
 
     check_matplotlib()
     found = study(
         open_model(args.model, args.weights),
-        open_images(args.data, args.split),
+        leave_out(open_images(args.data, args.split), args.max_unreadable),
         args.out,
         args.classes,
         args.batch_size,

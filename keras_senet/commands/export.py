@@ -9,6 +9,7 @@ import re
 import sys
 
 from keras_senet.classifier import PRECISIONS
+from keras_senet.commands.terminal import size
 
 # The options by the arguments of `keras_senet.export`, which its errors name.
 OPTIONS = {
@@ -18,8 +19,8 @@ OPTIONS = {
     "calibration_data": "--calibrate",
     "images": "--images",
     "labels": "--labels",
-    "image_size": "--size",
-    "size": "--size",
+    "image_size": "--image-size",
+    "size": "--image-size",
     "float_gates": "--float-gates",
     "check": "--check",
 }
@@ -67,7 +68,10 @@ def configure(parser) -> None:
         help="names of the classes, one a line (default: the network's)",
     )
     parser.add_argument(
-        "--size", type=int, help="pixels of an image (default: the network's)"
+        "--image-size",
+        type=size,
+        metavar="PIXELS",
+        help="of an image, or HEIGHTxWIDTH (default: the network's)",
     )
     parser.add_argument(
         "--float-gates",
@@ -107,14 +111,15 @@ def run(args) -> int:
             f"litert, and it is {args.format}. Leave them out."
         )
     try:
-        size = None if args.size is None else check_size(args.size)
-        model = open_model(args.model, args.weights, size)
+        sides = args.image_size
+        sides = None if sides is None else check_size(sides)
+        model = open_model(args.model, args.weights, sides)
         report = export(
             model,
             args.out,
             format=args.format,
             images=args.images,
-            image_size=size,
+            image_size=sides,
             check=args.check,
             labels=args.labels,
             **options,

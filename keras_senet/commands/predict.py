@@ -45,7 +45,7 @@ def configure(parser) -> None:
 def _precision(args):
     if args.int8 is None:
         return {}
-    return {"precision": "int8", "calibration": args.int8}
+    return {"precision": "int8", "calibration_data": args.int8}
 
 
 def run(args) -> int:

@@ -49,6 +49,22 @@ def table(*columns: str):
     return made
 
 
+def size(text: str) -> int | tuple[int, int]:
+    """Reads a size in pixels, for argparse.
+
+    Args:
+        text: a number, or `HEIGHTxWIDTH`.
+
+    Returns:
+        What the functions of this package take for it.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    sides = tuple(map(int, text.split("x")))
+    return sides if len(sides) > 1 else sides[0]
+
+
 def report(train: Callable, out: str | Path) -> int:
     """Trains, and prints how good the network has become.
 

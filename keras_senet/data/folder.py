@@ -52,8 +52,8 @@ def split_folder(folder: Path, split: str | None) -> Path:
     """
     if not folder.is_dir():
         raise ValueError(
-            f"{str(folder)!r} is no folder. Give one that has train/CLASS/ and "
-            "val/CLASS/ in it."
+            f"{str(folder)!r} is no folder. Give one that has a folder of "
+            "images per class, or train/CLASS/ and val/CLASS/ in it."
         )
     there = [path.name for path in folder.iterdir() if path.is_dir()]
     names = sum(SPLITS.values(), ())

@@ -119,7 +119,9 @@ def read_image(path: str | Path | BinaryIO, mode: str = "RGB") -> Image.Image:
                 reason = "it is an address; download the image first"
         if isinstance(error, IsADirectoryError):
             reason = "it is a folder; name the images in it"
-        raise ImageError(f"{path} can't be read: {reason}") from error
+        # What it holds has no name; whoever opened it knows its file's.
+        name = path if isinstance(path, (str, Path)) else "an image"
+        raise ImageError(f"{name} can't be read: {reason}") from error
 
 
 def upright(image: Image.Image, mode: str = "RGB") -> Image.Image:

@@ -157,8 +157,8 @@ def check_size(size):
         pair = (size, size)
     if len(pair) != 2 or not all(is_integer(n) and n > 0 for n in pair):
         raise ValueError(
-            f"`size` is {size!r}. Allowed: a number of pixels, or a pair "
-            "(height, width)."
+            f"`size` is {size!r}. Allowed: a number of pixels of at least 1, "
+            "or a pair (height, width)."
         )
     return int(pair[0]), int(pair[1])
 

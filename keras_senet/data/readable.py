@@ -1,11 +1,13 @@
 """Images that can't be read: found and named before work starts."""
 
+import io
 import logging
+import re
 import time
 
 import numpy as np
 
-from keras_senet.data.images import ImageError
+from keras_senet.data.images import ImageError, read_image
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.device import available_cores
 
@@ -98,9 +100,71 @@ def skip(
     if len(names) > limit:
         raise ImageError(
             f"{len(names)} of the {len(images)} images of {images.name} can't "
-            f"be read, and {limit} are allowed (max_unreadable). Replace or "
-            "remove them, or allow as many:\n    "
+            f"be read, and {limit} are allowed. Replace or remove them, or "
+            "allow as many (`max_unreadable`, --max-unreadable):\n    "
             + "\n    ".join(names[:100])
             + ("\n    …" if len(names) > 100 else "")
         )
     return images.take(np.setdiff1d(np.arange(len(images)), unreadable))
+
+
+def leave_out(images: LabelledImages, limit: int) -> LabelledImages:
+    """Returns images without those that can't be read, which the log names.
+
+    Args:
+        images: the images; all files are read once to find them.
+        limit: how many of them are put up with; with `0` nothing is read.
+
+    Returns:
+        `LabelledImages`.
+
+    Raises:
+        ImageError: if there are more; it names them.
+    """
+    if not limit:
+        return images
+    unreadable = find_unreadable(images)
+    kept = skip(images, unreadable, limit)
+    for number in unreadable:
+        logger.warning("%s can't be read: left out", images.describe(number))
+    return kept
+
+
+def unreadable(
+    images: LabelledImages, numbers: np.ndarray, reason: Exception
+) -> ImageError:
+    """Returns the error that names those of some images that can't be read.
+
+    Args:
+        images: the images.
+        numbers: which of them were read.
+        reason: what TensorFlow said.
+
+    Returns:
+        An `ImageError`.
+    """
+    found = find_unreadable(images, np.unique(numbers))
+    names = [images.describe(int(number)) for number in found]
+    why = _why(images, found, reason)
+    return ImageError(
+        f"{', '.join(names) or images.name} can't be read: {why}. Replace or "
+        "remove what is damaged, or let it be left out (`max_unreadable`, "
+        "--max-unreadable)."
+    )
+
+
+def _why(images, found, reason):
+    """Why the first image can't be read, in Pillow's words where it knows."""
+    import tensorflow as tf
+
+    try:
+        if len(found):
+            read_image(io.BytesIO(images.read(int(found[0])).numpy()))
+    except ImageError as error:
+        return str(error).partition("can't be read: ")[2]
+    except tf.errors.OpError as error:
+        reason = error
+    # Behind the name of the operation in TensorFlow's graph.
+    message = str(getattr(reason, "message", reason)).strip()
+    words = re.sub(r"^\{\{.*?\}\} *", "", message.partition("\n")[0])
+    return words.rstrip(".")

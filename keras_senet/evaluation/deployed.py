@@ -8,6 +8,7 @@ import numpy as np
 from keras_senet.classifier import Classifier
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.data.pipeline import evaluation_batches
+from keras_senet.data.readable import unreadable
 from keras_senet.evaluation.classes import find_outputs
 from keras_senet.evaluation.result import Result, score, summarise
 
@@ -59,7 +60,10 @@ class FileEvaluator:
 
         Raises:
             ValueError: if the classes or the views don't fit the file.
+            ImageError: if an image can't be read; it names it.
         """
+        import tensorflow as tf
+
         count = len(images)
         if not count:
             raise ValueError(f"{images.name} has no image. Give at least one.")
@@ -72,8 +76,12 @@ class FileEvaluator:
         targets = places[images.labels]
         ranks, losses = np.zeros((2, count))
         batches = iter(evaluation_batches(images, cut, batch_size))
-        for _ in track(range(-(-count // batch_size))):
-            numbers, crops, _ = next(batches)
+        for step in track(range(-(-count // batch_size))):
+            try:
+                numbers, crops, _ = next(batches)
+            except tf.errors.OpError as error:
+                some = np.arange(step * batch_size, (step + 1) * batch_size)
+                raise unreadable(images, some[some < count], error) from error
             [crops] = crops if isinstance(crops, tuple) else [crops]
             some_count, views, *shape = crops.shape
             pixels = crops.numpy().reshape(-1, *shape)

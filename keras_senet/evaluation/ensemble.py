@@ -9,7 +9,7 @@ from keras_senet.checks import integer
 from keras_senet.data.decoding import decode
 from keras_senet.data.labelled import open_images
 from keras_senet.data.pipeline import check_size
-from keras_senet.data.readable import find_unreadable, skip
+from keras_senet.data.readable import leave_out
 from keras_senet.distribution import part_of
 from keras_senet.evaluation.deployed import FileEvaluator
 from keras_senet.evaluation.evaluator import Evaluator, check_backend
@@ -108,22 +108,12 @@ def evaluate(
             ]
         evaluator = Evaluator(models, strategy)
         cards = [one.card for one in models]
-    if max_unreadable:
-        images = _readable(images, max_unreadable)
+    images = leave_out(images, max_unreadable)
     cut = _cut(cards, VIEWS[views], size, crop)
     result = evaluator(images, cut, batch_size, track)
     if csv is not None and part_of(strategy)[0] == 0:
         result.write_csv(csv)
     return result
-
-
-def _readable(images, limit):
-    """Images without those that can't be read, which the log names."""
-    unreadable = find_unreadable(images)
-    kept = skip(images, unreadable, limit)
-    for number in unreadable:
-        logger.warning("%s can't be read: left out", images.describe(number))
-    return kept
 
 
 def _check(models, tags, views, crop, batch_size, csv):

@@ -7,10 +7,9 @@ import numpy as np
 
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.classifier import Classifier
-from keras_senet.data.images import ImageError
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.data.pipeline import evaluation_batches
-from keras_senet.data.readable import find_unreadable
+from keras_senet.data.readable import unreadable
 from keras_senet.distribution import (
     local_replicas,
     part_of,
@@ -189,7 +188,7 @@ class Evaluator:
             try:
                 some, crops, _ = next(batches)
             except tf.errors.OpError as error:
-                raise _unreadable(images, numbers[step], error) from error
+                raise unreadable(images, numbers[step], error) from error
             yield tuple(
                 np.concatenate(self._strategy.experimental_local_results(parts))
                 for parts in (some, self._step(crops))
@@ -248,17 +247,4 @@ def _not_finite(images, numbers, rows):
         f"The network's outputs for {images.describe(int(numbers[bad]))} are "
         f"not finite: {rows[bad][:3].tolist()}, … Its weights are damaged, or "
         "float16 is too narrow for it: evaluate in float32."
-    )
-
-
-def _unreadable(images, numbers, reason):
-    """The error that names images that can't be read."""
-    names = [
-        images.describe(int(number))
-        for number in find_unreadable(images, np.unique(numbers))
-    ]
-    return ImageError(
-        f"{', '.join(names) or images.name} can't be read: "
-        f"{reason.message.splitlines()[0]} Replace or remove it, or allow "
-        "`evaluate` to leave images out (max_unreadable)."
     )

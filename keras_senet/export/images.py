@@ -10,15 +10,12 @@ from PIL import Image
 
 from keras_senet.architectures.card import DescribedModel
 from keras_senet.data.images import ImageError
-from keras_senet.inputs import find_inputs, prepare
+from keras_senet.inputs import check_range, divided, find_inputs, prepare
 
 logger = logging.getLogger("keras_senet")
 
 # Images of a folder or a dataset that are taken at most.
 MOST = 1000
-# Floats up to here are no pixels in [0, 255] but images divided by 255, which
-# resizing takes a little above 1.
-DIVIDED = 2.0
 
 
 def collect(images, model: DescribedModel, argument: str):
@@ -45,7 +42,7 @@ def collect(images, model: DescribedModel, argument: str):
         )
     if hasattr(images, "element_spec"):
         images = _of_dataset(images, argument)
-    inputs = find_inputs(images)
+    inputs = find_inputs(images, argument)
     if isinstance(images, (str, Path)) and len(inputs) > MOST:
         logger.warning(
             "%s has %s images, of which %s are taken, drawn by chance: they "
@@ -98,34 +95,11 @@ def check_pixels(images: Iterable, argument: str) -> None:
     for number, image in enumerate(images):
         if not isinstance(image, np.ndarray) or not image.size:
             continue
-        where = f"Image {number} of `{argument}`"
-        if image.dtype.kind not in "uif":
-            raise ValueError(
-                f"{where} is of {image.dtype}. Allowed: numbers in [0, 255]."
-            )
-        if not np.isfinite(image).all():
-            raise ValueError(f"{where} has pixels that are not finite.")
-        low, high = float(image.min()), float(image.max())
-        if low < 0 or high > 255:
-            raise ValueError(
-                f"{where} has values from {low:g} to {high:g}. Allowed: "
-                "pixels in [0, 255], since the file normalises them itself. "
-                "Give images that are not normalised."
-            )
-        if image.dtype.kind == "f" and 0 < high <= DIVIDED:
-            raise _divided(where, low, high)
+        high = check_range(image, f"Image {number} of `{argument}`")
         highest.append(high)
     # An image of integers may well be dark, but not all of them.
     if highest and 0 < max(highest) <= 1:
-        raise _divided(f"`{argument}`", 0, max(highest))
-
-
-def _divided(where, low, high):
-    return ValueError(
-        f"{where} has values from {low:g} to {high:g}, which look like images "
-        "divided by 255. Allowed: pixels in [0, 255], since the file "
-        "normalises them itself. Multiply by 255."
-    )
+        raise divided(f"`{argument}`", 0, max(highest))
 
 
 def _of_dataset(data, argument):

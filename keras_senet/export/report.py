@@ -1,5 +1,6 @@
 """What is known of an exported file: its size, its time, how equal it is."""
 
+import collections
 import dataclasses
 import json
 import signal
@@ -52,7 +53,7 @@ class Report:
         top1_agreement: part of the images for which both name the same class
             first, or `None` for a model that is no classifier.
         operators: number of operators by name, or `None` where it is unknown.
-        delegated: how many of them XNNPACK runs.
+        delegated: those of them that XNNPACK runs, by name.
         partitions: the number of parts of the network in which it does.
         milliseconds: of an image by number of threads, the median.
         peak_bytes: memory with one thread at its most, beyond that of LiteRT
@@ -72,7 +73,7 @@ class Report:
     mean_difference: float
     top1_agreement: float | None
     operators: dict[str, int] | None = None
-    delegated: int | None = None
+    delegated: dict[str, int] | None = None
     partitions: int | None = None
     milliseconds: dict[int, float] | None = None
     peak_bytes: int | None = None
@@ -116,13 +117,13 @@ class Report:
             f"{self.mean_difference:.2g} on average",
         }
         if self.operators is not None:
-            total = sum(self.operators.values())
-            named = sorted(self.operators.items(), key=lambda pair: -pair[1])
-            lines["operators"] = ", ".join(
-                f"{count} {name}" for name, count in named
-            )
+            counts = collections.Counter(self.operators)
+            left = counts - collections.Counter(self.delegated)
+            lines["operators"] = _named(counts)
             lines["on XNNPACK"] = (
-                f"{self.delegated} of {total}, partitions: {self.partitions}"
+                f"{sum(self.delegated.values())} of {counts.total()}"
+                f"{f' (not {_named(left)})' if left else ''}, "
+                f"partitions: {self.partitions}"
             )
         if self.milliseconds is not None:
             lines["time of an image"] = ", ".join(
@@ -132,6 +133,10 @@ class Report:
         if self.peak_bytes is not None:
             lines["peak memory"] = f"{self.peak_bytes / 1e6:.1f} MB"
         return "\n".join(f"{key:18}{value}" for key, value in lines.items())
+
+
+def _named(counts):
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
 def check_limit(check: float | None, *given) -> None:

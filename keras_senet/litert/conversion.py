@@ -109,9 +109,10 @@ def to_litert(
             ) from None
     if dead:
         logger.warning(
-            "Zero in all images of calibration: %s. Of their other values 8 "
-            "bits will keep those from 0 to 1; calibrate on more images like "
-            "those to come.",
+            "Zero in all images of calibration: %s. A narrow gate may be shut "
+            "for every image, of which 8 bits lose nothing. If others open it, "
+            "they keep its values from 0 to 1: calibrate on images like those "
+            "to come.",
             ", ".join(dead),
         )
     return for_xnnpack(content)

@@ -6,6 +6,7 @@ prints how long an image takes on so many threads, and the memory that it needs.
 It imports nothing of the package, whose memory would hide that of the file.
 """
 
+import collections
 import json
 import re
 import statistics
@@ -123,22 +124,19 @@ def scales(interpreter) -> dict[str, dict]:
     return found
 
 
-def operators(interpreter) -> tuple[dict[str, int], int, int]:
+def operators(interpreter) -> tuple[dict[str, int], dict[str, int], int]:
     """Counts the operators of a file, and those that XNNPACK runs.
 
     Args:
         interpreter: what `interpreter_of` returned.
 
     Returns:
-        The number of operators by name, how many of all XNNPACK runs, and in
-        how many parts of the network.
+        The number of operators by name, those of them that XNNPACK runs, and
+        in how many parts of the network.
     """
     nodes = interpreter._get_ops_details()
     parts = [node for node in nodes if node["op_name"] == "DELEGATE"]
     own = [node for node in nodes if node["op_name"] != "DELEGATE"]
-    counts = {}
-    for node in own:
-        counts[node["op_name"]] = counts.get(node["op_name"], 0) + 1
     makers = {place: node for node in own for place in node["outputs"]}
     delegated = set()
     for part in parts:
@@ -150,7 +148,11 @@ def operators(interpreter) -> tuple[dict[str, int], int, int]:
             if node is not None and node["index"] not in delegated:
                 delegated.add(node["index"])
                 waiting |= set(node["inputs"]) - taken
-    return counts, len(delegated), len(parts)
+    counts = collections.Counter(node["op_name"] for node in own)
+    run = collections.Counter(
+        node["op_name"] for node in own if node["index"] in delegated
+    )
+    return dict(counts), dict(run), len(parts)
 
 
 def milliseconds(

@@ -343,8 +343,10 @@ def _no_backbone(network, given):
             f"weights={BACKBONE!r} need `output_scale=2`, at which a gate "
             f"starts at exactly one; it is {network.se.output_scale!r}."
         )
+    twin = plain_twin(network)
+    changed = differences(NETWORKS[twin.name], twin, given)
     return (
         f"weights={BACKBONE!r} are those of the plain twin, and none of "
-        f"{plain_twin(network).title} as it is here are listed. Give "
+        f"{twin.title}{f' with {changed}' if changed else ''} are listed. Give "
         "`weights=None`, or a file."
     )

@@ -58,6 +58,8 @@ def test_tables_and_pictures(rng, tmp_path):
         assert np.asarray(Image.open(path)).std() > 5
     lines = (tmp_path / "suggestions.txt").read_text().splitlines()
     assert lines == result["suggestions"]
+    # 12 images, of which one is 8.3 points.
+    assert "12 images can show, of which one is 8.3 points" in lines[-2]
     mean, one = (
         100 * row["change"]
         for row in result["removal"]
@@ -109,6 +111,14 @@ def test_the_command(rng, tmp_path, capsys):
     assert sorted(x.name for x in (tmp_path / "out").iterdir()) == FILES
     assert main([*command, "--classes", "fish"]) == 2
     assert "no image of a class 'fish'" in capsys.readouterr().err
+    bad = tmp_path / "photos" / "dog" / "5.png"
+    bad.write_bytes(b"no image")
+    assert main(command) == 2
+    assert "5.png can't be read: it is no image. " in capsys.readouterr().err
+    assert main([*command, "--max-unreadable", "1"]) == 0
+    capsys.readouterr()
+    assert main([*command[:-1], str(bad)]) == 2
+    assert "5.png', a file. Give a folder" in capsys.readouterr().err
 
 
 def test_summary_of_layers(capsys):

@@ -128,6 +128,30 @@ def test_damaged_images_are_named_or_left_out(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"no image", "it is no image"), (None, "[^<{]*[a-z]")],
+)
+def test_an_error_says_which_image_and_why(content, why, tmp_path):
+    """Of a network and of a file, without TensorFlow's inner names."""
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), "uint8")
+        Image.fromarray(noise).save(tmp_path / "mine" / name / "photo.png")
+    bad = tmp_path / "mine" / "dog" / "photo.png"
+    bad.write_bytes(content or bad.read_bytes()[:2000])
+    model = network(weights="cifar10")
+    file = tmp_path / "x.tflite"
+    keras_senet.export_tflite(model, file)
+    data = f"folder:{tmp_path / 'mine'}"
+    for one in (model, file):
+        with pytest.raises(
+            ImageError, match=rf"dog.photo\.png can't be read: {why}\. Replace"
+        ):
+            evaluate(one, data)
+        assert evaluate(one, data, max_unreadable=1).images == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"views": "five"}, ["'five'", "'center', 'ten', 'multi'"]),

@@ -75,7 +75,7 @@ def test_below_the_limit_the_status_is_1(photos, tmp_path, capsys, monkeypatch):
         (["--precision", "int8"], "--precision int8 needs --calibrate: "),
         (["--float-gates"], "--float-gates is for --precision int8 alone"),
         (["--check", "0.9"], "Give --images like"),
-        (["--size", "0"], "--size is 0"),
+        (["--image-size", "0"], "--image-size is 0"),
         (["--out", "x.onnx"], "--out is 'x.onnx'"),
         (["--format", "onnx", "--float-gates"], "--format litert"),
     ],

@@ -267,6 +267,11 @@ def test_the_backbone_of_vgg(mirror, folder, monkeypatch):
             ["plain twin", "ShuffleNet", "none"],
         ),
         (
+            "se_mobilenet",
+            {"weights": "imagenet-backbone", "alpha": 0.5},
+            ["none of MobileNet with alpha=0.5 (not 1.0) are listed"],
+        ),
+        (
             "resnet50",
             {"weights": "imagenet-backbone"},
             ["networks with SE blocks", "'tv_in1k'"],
