@@ -105,3 +105,24 @@ def pictures(rng, count, size):
         x = x.repeat(side, 0).repeat(side, 1)
         made.append(x[:size, :size])
     return np.array(made, "float32")
+
+
+def run_litert(content, images):
+    """A file's outputs for images, by the scales it names, and what ran it."""
+    # Not all who need small networks have it.
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    [taken] = interpreter.get_input_details()
+    [given] = interpreter.get_output_details()
+    rows = []
+    for image in images:
+        interpreter.set_tensor(
+            taken["index"], image[None].astype(taken["dtype"])
+        )
+        interpreter.invoke()
+        row = interpreter.get_tensor(given["index"])[0].astype("float32")
+        scale, zero = given["quantization"]
+        rows.append((row - zero) * scale if scale else row)
+    return np.array(rows), interpreter

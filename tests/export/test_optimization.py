@@ -12,7 +12,14 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from small import coarse, shallow, size_of, small, tell_apart
+from small import (
+    coarse,
+    run_litert,
+    shallow,
+    size_of,
+    small,
+    tell_apart,
+)
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -66,28 +73,6 @@ def data(rng):
     return np.clip(pixels, 0, 255).astype("uint8"), labels
 
 
-def run(content, images):
-    """The outputs of a LiteRT file, and how its input is scaled."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    [taken] = interpreter.get_input_details()
-    [given] = interpreter.get_output_details()
-    outputs = []
-    for image in images:
-        interpreter.set_tensor(
-            taken["index"], image[None].astype(taken["dtype"])
-        )
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(given["index"])[0])
-    outputs = np.array(outputs)
-    if given["dtype"] != np.float32:
-        scale, zero = given["quantization"]
-        outputs = (outputs.astype("float32") - zero) * scale
-    return outputs, taken, interpreter
-
-
 def kernels(model):
     """The kernels that are pruned and clustered, as arrays by name."""
     return {
@@ -107,7 +92,8 @@ def test_the_program_of_the_user_stays_as_it_is(model, data, tmp_path):
         np.testing.assert_array_equal(old, new)
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {"m.tflite", "m.json"}
-    _, taken, interpreter = run((tmp_path / "m.tflite").read_bytes(), ())
+    _, interpreter = run_litert((tmp_path / "m.tflite").read_bytes(), ())
+    [taken] = interpreter.get_input_details()
     # Called as in the files that are not trained for.
     assert taken["name"] == "image"
     assert report.partitions == 1
@@ -175,7 +161,8 @@ def check_file_against_fake_quantisation(model, folder, rng):
     keras2_process.work(folder)
     expected = np.load(folder / "outputs.npy")
     content = (folder / "model.tflite").read_bytes()
-    outputs, taken, _ = run(content, images)
+    outputs, interpreter = run_litert(content, images)
+    [taken] = interpreter.get_input_details()
     assert taken["quantization"] == (1.0, 0)
     spread = np.abs(expected - expected.mean(0)).mean()
     assert spread > 0.02
@@ -227,7 +214,9 @@ def test_normalisation_and_softmax_are_put_in(arguments, model, data, tmp_path):
     """The file takes pixels and gives probabilities, whatever the model."""
     made = keras_senet.SEResNet20(weights=None, classes=4, **arguments)
     quantization_aware(made, data, tmp_path / "m.tflite", epochs=1)
-    outputs, taken, _ = run((tmp_path / "m.tflite").read_bytes(), data[0][:4])
+    content = (tmp_path / "m.tflite").read_bytes()
+    outputs, interpreter = run_litert(content, data[0][:4])
+    [taken] = interpreter.get_input_details()
     assert taken["quantization"] == (1.0, 0)
     np.testing.assert_allclose(outputs.sum(1), 1, atol=0.02)
 
@@ -262,7 +251,7 @@ def test_half_of_every_kernel_is_zero(described, data, tmp_path):
         np.testing.assert_array_equal(old, new)
     # It was trained, not only cut.
     assert np.abs(found["conv1_conv/kernel"]).sum() > 0
-    outputs, _, interpreter = run(path.read_bytes(), data[0][:8])
+    outputs, interpreter = run_litert(path.read_bytes(), data[0][:8])
     expected = pruned.predict(data[0][:8].astype("float32"), verbose=0)
     np.testing.assert_allclose(outputs, expected, atol=1e-4)
     # The file has the zeros, also where normalisation is folded in.
@@ -288,7 +277,7 @@ def test_every_kernel_has_few_values(described, data, tmp_path, caplog):
     assert len(found) == 14
     for kernel in found.values():
         assert 1 < len(np.unique(kernel)) <= 6
-    outputs, *_ = run(path.read_bytes(), data[0][:8])
+    outputs, _ = run_litert(path.read_bytes(), data[0][:8])
     expected = clustered.predict(data[0][:8].astype("float32"), verbose=0)
     np.testing.assert_allclose(outputs, expected, atol=1e-4)
 
@@ -420,7 +409,7 @@ def test_the_accuracy_on_real_images(data_dir, tmp_path):
     )
     images = open_images("tfds:cifar10", "test").take(np.arange(2000))
     pixels = np.stack([images.read(number) for number in range(2000)])
-    outputs, *_ = run(path.read_bytes(), pixels)
+    outputs, _ = run_litert(path.read_bytes(), pixels)
     expected = model.predict(pixels.astype("float32"), verbose=0)
     lost = np.mean(expected.argmax(1) == images.labels) - np.mean(
         outputs.argmax(1) == images.labels

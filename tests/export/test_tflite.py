@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from PIL import Image
-from small import coarse, shallow, size_of, small, tell_apart
+from small import coarse, run_litert, shallow, size_of, small, tell_apart
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -54,20 +54,8 @@ def opened(path):
 
 
 def outputs_of(path, images):
-    """What the file gives for pixels, by the scales that it names."""
-    interpreter = opened(path)
-    [taken] = interpreter.get_input_details()
-    [given] = interpreter.get_output_details()
-    rows = []
-    for image in images:
-        interpreter.set_tensor(
-            taken["index"], image[None].astype(taken["dtype"])
-        )
-        interpreter.invoke()
-        row = interpreter.get_tensor(given["index"])[0].astype("float32")
-        scale, zero = given["quantization"]
-        rows.append((row - zero) * scale if scale else row)
-    return np.array(rows)
+    """What the file gives for pixels."""
+    return run_litert(path.read_bytes(), images)[0]
 
 
 def operators_of(path):

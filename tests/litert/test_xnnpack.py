@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from small import run_litert
 
 from keras_senet.architectures.build import normalization_layer
 from keras_senet.litert import conversion
@@ -52,17 +53,9 @@ def concatenated(x):
 
 def run(content, images):
     """The outputs, the operators, and the parts that XNNPACK runs."""
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    [taken] = interpreter.get_input_details()
-    [given] = interpreter.get_output_details()
-    outputs = []
-    for image in images:
-        interpreter.set_tensor(taken["index"], image[None])
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(given["index"])[0])
+    outputs, interpreter = run_litert(content, images)
     names = [node["op_name"] for node in interpreter._get_ops_details()]
-    return np.array(outputs), names, names.count("DELEGATE")
+    return outputs, names, names.count("DELEGATE")
 
 
 def constants(content):
