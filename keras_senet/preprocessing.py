@@ -5,7 +5,7 @@ from importlib import resources
 import keras
 import numpy as np
 
-from keras_senet.checks import integer
+from keras_senet import checks
 
 # Mean and standard deviation of pixels in [0, 255], RGB.
 NORMALIZATIONS = {
@@ -211,7 +211,7 @@ def decode_predictions(
             f"`class_names` has {len(labels)} names for {count} classes. Give "
             "one name per class."
         )
-    top = integer("top", top)
+    top = checks.integer("top", top)
     return [
         [(*labels[index], float(row[index])) for index in order[:top]]
         for row, order in zip(preds, np.argsort(-preds, axis=1), strict=True)
