@@ -209,6 +209,15 @@ def test_every_result_is_on_its_page():
         assert f"(../results/{path.name}" in text or path.suffix == ".png"
 
 
+def test_the_tables_of_ablations_are_on_their_page():
+    """Copied from what the script wrote."""
+    text = (ROOT / "docs" / "study.md").read_text()
+    tables = list((ROOT / "results" / "ablation").glob("*/*.md"))
+    assert tables
+    for table in tables:
+        assert table.read_text() in text, table
+
+
 def test_the_site_has_every_page():
     text = (ROOT / "mkdocs.yml").read_text()
     for page in PAGES:

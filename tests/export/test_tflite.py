@@ -794,7 +794,7 @@ BAD = {
         "divided by 255",
     ),
     "normalised": ({"images": ALL - 1.5}, "normalis"),
-    "not finite": ({"images": ALL + np.nan}, "not finite"),
+    "not finite": ({"images": ALL + np.nan}, "NaN or infinite"),
     "ones": ({"images": ALL + np.uint8(1)}, "divided by 255"),
     "texts": ({"images": np.full((1, 32, 32, 3), "a")}, "numbers"),
     "no folder": ({"images": "nothere"}, "no such file"),
