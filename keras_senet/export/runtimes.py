@@ -1,9 +1,12 @@
 """From a model to a file of another runtime, on Keras' own `model.export`."""
 
+import contextlib
+import ctypes
 import importlib.util
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -203,6 +206,35 @@ def _onnx(path, threads) -> Callable[[np.ndarray], np.ndarray]:
     )[0]
 
 
+class _SignalStack(ctypes.Structure):
+    """Where a thread handles signals (stack_t of Linux' signal.h)."""
+
+    _fields_ = (
+        ("place", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("size", ctypes.c_size_t),
+    )
+
+
+@contextlib.contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """Gives this thread back the stack on which it handles signals.
+
+    OpenVINO 2026.4 makes one of its own when it compiles, and frees it with the
+    compiled model: the next Ctrl-C or SIGTERM would then end the process with a
+    segmentation fault.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    kept, library = _SignalStack(), ctypes.CDLL(None)
+    library.sigaltstack(None, ctypes.byref(kept))
+    try:
+        yield
+    finally:
+        library.sigaltstack(ctypes.byref(kept), None)
+
+
 def _openvino(path, threads) -> Callable[[np.ndarray], np.ndarray]:
     import openvino
 
@@ -211,7 +243,8 @@ def _openvino(path, threads) -> Callable[[np.ndarray], np.ndarray]:
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
     }
-    model = openvino.Core().compile_model(str(path), "CPU", settings)
+    with signal_stack_kept():
+        model = openvino.Core().compile_model(str(path), "CPU", settings)
     return lambda image: model(image[None].astype("float32"))[0]
 
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from small import size_of, small
 import keras_senet
 from keras_senet.architectures.build import build
 from keras_senet.export import AgreementError, ConversionError, export
+from keras_senet.export.runtimes import signal_stack_kept
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -35,9 +38,10 @@ def run_onnx(path, images):
 
 def run_openvino(path, images):
     openvino = pytest.importorskip("openvino")
-    compiled = openvino.Core().compile_model(
-        str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
+    with signal_stack_kept():
+        compiled = openvino.Core().compile_model(
+            str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
     return compiled(images)[0]
 
 
@@ -186,3 +190,24 @@ def test_below_the_limit_nothing_is_written(tmp_path):
     with pytest.raises(AgreementError, match="none"):
         export(model, tmp_path / "x", "saved_model", images, check=0.5)
     assert not list(tmp_path.iterdir())
+
+
+AFTER_OPENVINO = """
+import os, signal
+import keras_senet
+model = keras_senet.SEResNet20(weights=None, classes=4)
+keras_senet.export(model, "x.xml", format="openvino")
+caught = []
+signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+assert caught == [signal.SIGTERM]
+"""
+
+
+def test_a_signal_after_openvino_is_handled(tmp_path):
+    """And does not end the process, on the stack that OpenVINO has freed."""
+    pytest.importorskip("openvino")
+    done = subprocess.run(
+        [sys.executable, "-c", AFTER_OPENVINO], cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
