@@ -32,7 +32,8 @@ def integer(
     Raises:
         ValueError: for anything else.
     """
-    if is_integer(value) and least <= value and value <= (most or value):
+    open_ended = most is None
+    if is_integer(value) and least <= value and (open_ended or value <= most):
         return int(value)
-    limit = f"from {least} to {most}" if most else f"of at least {least}"
+    limit = f"of at least {least}" if open_ended else f"from {least} to {most}"
     raise ValueError(f"`{argument}` is {value!r}. Allowed: an integer {limit}.")

@@ -28,8 +28,9 @@ from keras_senet.inputs import prepare
 from keras_senet.open import card_of
 from keras_senet.plots import check_matplotlib
 
-# Images of which one is 0.1 points.
-ENOUGH = 1000
+# Part of the images by which top-1 may fall without a block that can go, and
+# images of which one is that part.
+AT_MOST, ENOUGH = 0.001, 1000
 MEAN, IDENTITY = "mean gates", "gates of one"
 
 
@@ -116,7 +117,7 @@ def study(
             model, read("removal, gates of one"), labels, groups
         ),
     }
-    suggested = [x for x in suggest(removed[MEAN]) if x in alone]
+    suggested = [x for x in suggest(removed[MEAN], AT_MOST) if x in alone]
     if suggested:
         removed[MEAN] += accuracy_without(
             model,
@@ -188,7 +189,8 @@ def _suggestions(removed, stages, suggested, count):
             f"parameters; without it top-1 changes by {changes}."
         )
     lines.append(
-        "Can go for less than 0.1 points each, replaced by mean gates: "
+        f"Can go for less than {100 * AT_MOST:g} points each, replaced by mean "
+        "gates: "
         f"{', '.join(suggested) or 'none'}."
     )
     if count < ENOUGH:
