@@ -50,6 +50,7 @@ import keras_senet
 from keras_senet import plots
 from keras_senet.analysis.cost import count
 from keras_senet.architectures.table import NETWORKS, plain_twin
+from keras_senet.device import warn_of_slow_precision
 
 # What trains on images that are files.
 CONFIG = ROOT / "configs/ablation.py"
@@ -81,6 +82,14 @@ def arguments():
             type=kind,
             help=f"(default: {DEFAULTS[name]}, or --config's)",
         )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="makes images smaller, for a run in a fraction of the time:\n"
+        "a size that their height and width are multiples of\n"
+        "(default: as they are)",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--schedule", choices=in_memory.SCHEDULES)
     parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"))
@@ -108,8 +117,8 @@ def check(args):
             flush=True,
         )
     if args.config:
-        for name in ("schedule", "precision", "save_data"):
-            if getattr(args, name):
+        for name in ("schedule", "precision", "save_data", "image_size"):
+            if getattr(args, name) is not None:
                 raise ValueError(
                     f"--{name.replace('_', '-')} is for runs in memory. Here "
                     f"{args.config} says it: leave it out, or give another "
@@ -190,6 +199,7 @@ def open_folder(args, recipe):
     if args.config:
         words.append(Path(args.config).stem)
     else:
+        words += [f"{args.image_size}_px"] if args.image_size else []
         words += [
             getattr(args, name)
             for name in ("schedule", "precision")
@@ -280,7 +290,8 @@ def main():
         del recipe["seed"]
     else:
         try:
-            data = in_memory.read(args.data)
+            warn_of_slow_precision(args.precision)
+            data = in_memory.read(args.data, args.image_size)
         except (ImportError, ValueError) as error:
             sys.exit(str(error))
         recipe = in_memory.recipe(args, data)

@@ -15,6 +15,7 @@ import ablation_tables as tables
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from training.runs import write_photos
 
 import keras_senet
@@ -137,6 +138,7 @@ def test_the_stages_are_those_of_the_network():
         ("squeeze --epochs 0 --schedule plateau", "at least 1,"),
         ("squeeze --config CONFIG --schedule cosine", "--schedule is for"),
         ("squeeze --config CONFIG --precision float32", "--precision is for"),
+        ("squeeze --config CONFIG --image-size 8", "--image-size is for"),
         ("squeeze --config none.py", "does not exist"),
     ],
 )
@@ -202,9 +204,32 @@ def test_arrays_that_are_missing_or_do_not_fit_are_refused(tmp_path, arrays):
         in_memory.read(str(tmp_path / "none.npz"))
 
 
+def test_images_are_made_smaller(tmp_path, arrays):
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    found = in_memory.read(str(path), 8)
+    for part in ("train", "test"):
+        for image, small in zip(
+            arrays[f"{part}_images"], found[f"{part}_images"], strict=True
+        ):
+            pillow = Image.fromarray(image).resize((8, 8), Image.Resampling.BOX)
+            # Pillow rounds half a level up, and numpy to the even one.
+            assert np.abs(small - np.asarray(pillow, int)).max() <= 1
+            exact = image.reshape(8, 2, 8, 2, 3).mean((1, 3))
+            assert np.abs(small - exact).max() <= 0.5
+        labels = f"{part}_labels"
+        np.testing.assert_array_equal(found[labels], arrays[labels])
+    for size in (0, -8, 6, 32):
+        with pytest.raises(ValueError, match=f"is {size}, .* 16 x 16 pixels"):
+            in_memory.read(str(path), size)
+
+
 def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):
     args = argparse.Namespace(
-        **{**ablation.DEFAULTS, "data": "a/x.npz"}, out=tmp_path, config=None
+        **{**ablation.DEFAULTS, "data": "a/x.npz"},
+        image_size=None,
+        out=tmp_path,
+        config=None,
     )
     recipe = in_memory.recipe(args, arrays)
     folder = ablation.open_folder(args, recipe)
@@ -221,6 +246,9 @@ def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):
     args.precision = "mixed_bfloat16"
     other = ablation.open_folder(args, in_memory.recipe(args, arrays))
     assert other.name == "se_resnet20-x-20_epochs-mixed_bfloat16"
+    args.image_size = 8
+    other = ablation.open_folder(args, in_memory.recipe(args, arrays))
+    assert other.name == "se_resnet20-x-20_epochs-8_px-mixed_bfloat16"
 
 
 def cells_of(study, errors):

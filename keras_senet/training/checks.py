@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_senet import distribution
+from keras_senet.device import warn_of_slow_precision
 from keras_senet.training import run_folder
 from keras_senet.training.config import TrainConfig
 
@@ -58,6 +59,7 @@ def check(config: TrainConfig, strategy, callbacks) -> None:
             f"`options` has {taken[0]!r}, which the run decides itself (from "
             "the data, `image_size`, `weights` and `precision`). Leave it out."
         )
+    warn_of_slow_precision(config.precision)
 
 
 def check_workers(config: TrainConfig, facts: dict, strategy) -> None:
