@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from keras_senet.replace import replaced
+
 
 def check_matplotlib() -> None:
     """Raises an error where matplotlib is missing, before work starts.
@@ -49,6 +51,5 @@ def save(figure, path: Path) -> None:
         figure: a matplotlib figure.
         path: the file.
     """
-    partial = path.with_name(f"partial_{path.name}")
-    figure.savefig(partial, dpi=130)
-    partial.replace(path)
+    with replaced(path) as partial:
+        figure.savefig(partial, dpi=130)

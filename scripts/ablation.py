@@ -51,6 +51,7 @@ from keras_senet import plots
 from keras_senet.analysis.cost import count
 from keras_senet.architectures.table import NETWORKS, plain_twin
 from keras_senet.device import warn_of_slow_precision
+from keras_senet.replace import replaced
 
 # What trains on images that are files.
 CONFIG = ROOT / "configs/ablation.py"
@@ -222,9 +223,8 @@ def open_folder(args, recipe):
 
 def write_json(path, facts):
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(facts, indent=2) + "\n")
-    partial.replace(path)
+    with replaced(path) as partial:
+        partial.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def train_config(config, folder, model, options, seed):
@@ -296,9 +296,11 @@ def main():
             sys.exit(str(error))
         recipe = in_memory.recipe(args, data)
     if args.save_data:
-        with Path(f"{args.save_data}.partial").open("wb") as file:
+        with (
+            replaced(Path(args.save_data)) as partial,
+            partial.open("wb") as file,
+        ):
             np.savez(file, **data)
-        Path(file.name).replace(args.save_data)
     folder = open_folder(args, recipe)
     for row in rows_of(args.study, network):
         if args.rows and row.label not in args.rows:

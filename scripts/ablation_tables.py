@@ -7,6 +7,7 @@ from ablation_rows import STANDARD, STUDIES, describe, rows_of
 from marks import markdown, write_csv
 
 from keras_senet import plots
+from keras_senet.replace import replaced
 
 
 def finished_runs(args, folder, network, options):
@@ -110,9 +111,8 @@ def write(args, folder, network, options):
     lines = summarise(args.study, runs)
     write_csv(folder / f"{args.study}.csv", runs)
     text = table(args.study, lines)
-    partial = folder / f"{args.study}.partial"
-    partial.write_text(text)
-    partial.replace(folder / f"{args.study}.md")
+    with replaced(folder / f"{args.study}.md") as partial:
+        partial.write_text(text)
     figure, axes = plots.new_figure(6, 3.5)
     for place, line in enumerate(lines):
         errors = line["errors"]

@@ -11,7 +11,6 @@ plain twin. Nothing is computed with the networks, so any Keras backend does.
 """
 
 import argparse
-import csv
 import dataclasses
 import os
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-from marks import ROOT
+from marks import ROOT, write_csv
 
 import keras_senet
 from keras_senet.analysis.cost import (
@@ -96,16 +95,6 @@ def put_stage_twins(stages, twins):
             row[f"plain_{key}"] = twin[key] if twin else ""
 
 
-def write_csv(path, rows):
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
-    print(f"wrote {path}")
-
-
 def draw(rows, path):
     """Published top-1 errors on ImageNet against counted multiply-adds."""
     there = {row["network"]: row for row in rows}
@@ -155,7 +144,6 @@ def draw(rows, path):
     )
     axes.grid(alpha=0.3)
     save(figure, path)
-    print(f"wrote {path}")
 
 
 def write_all(out):
@@ -174,6 +162,9 @@ def write_all(out):
     write_csv(out / "complexity.csv", rows)
     write_csv(out / "complexity_stages.csv", stages)
     draw(rows, out / "complexity.png")
+    print(
+        f"wrote complexity.csv, complexity_stages.csv, complexity.png to {out}"
+    )
 
 
 def write_layers(name, out):
@@ -184,7 +175,9 @@ def write_layers(name, out):
         shape = "x".join(map(str, row["output"]))
         plain = {f"plain_{key}": twin.get(key, "") for key in columns}
         rows.append({**row, "output": shape, **plain})
-    write_csv(out / f"{Path(name).stem}_layers.csv", rows)
+    path = out / f"{Path(name).stem}_layers.csv"
+    write_csv(path, rows)
+    print(f"wrote {path}")
 
 
 def main():

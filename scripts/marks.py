@@ -15,12 +15,13 @@ def write_csv(path: Path, rows: Iterable[Mapping]) -> None:
         rows: its rows, at least one; the first names the columns.
     """
     rows = list(rows)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    # Here, since it imports keras, which not every script needs.
+    from keras_senet.replace import replaced
+
+    with replaced(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(path)
 
 
 def put_between_marks(page: Path, name: str, table: str) -> None:
@@ -34,9 +35,10 @@ def put_between_marks(page: Path, name: str, table: str) -> None:
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     before, rest = page.read_text().split(begin)
     _, after = rest.split(end)
-    partial = page.with_suffix(".partial")
-    partial.write_text(f"{before}{begin}\n{table}\n{end}{after}")
-    partial.replace(page)
+    from keras_senet.replace import replaced
+
+    with replaced(page) as partial:
+        partial.write_text(f"{before}{begin}\n{table}\n{end}{after}")
 
 
 def markdown(header: list[str], rows: list[list]) -> str:

@@ -2,10 +2,11 @@
 
 import csv
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
+
+from keras_senet.replace import replaced
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,8 +61,10 @@ class Result:
         dog,1,0.0,1.0
         """
         path = Path(path)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            replaced(path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["class", *self.per_class])
             columns = [column.tolist() for column in self.per_class.values()]
@@ -71,7 +74,6 @@ class Result:
                 if not images:
                     scores = [""] * len(scores)
                 writer.writerow([name, images, *scores])
-        partial.replace(path)
 
 
 def score(

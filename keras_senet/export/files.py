@@ -1,17 +1,18 @@
 """What an export writes: the file, its report and its labels."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
 import os
 import tempfile
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_senet._version import __version__
 from keras_senet.architectures.card import Card
 from keras_senet.export.report import Report
+from keras_senet.replace import replaced
 
 # What is written beside a file.
 BESIDE = (".json", ".labels.txt")
@@ -150,20 +151,12 @@ def write_files(files: dict[Path, bytes | str]) -> None:
     Raises:
         OSError: if they can't be written.
     """
-    # Names that nobody else has, nor another export beside this one.
-    partial = {
-        path: path.with_name(f".{uuid.uuid4().hex}.part") for path in files
-    }
-    try:
+    with contextlib.ExitStack() as stack:
+        # None takes its place before the last is written.
         for path, content in files.items():
             if isinstance(content, str):
                 content = content.encode()
-            partial[path].write_bytes(content)
-        for path, temporary in partial.items():
-            temporary.replace(path)
-    finally:
-        for temporary in partial.values():
-            temporary.unlink(missing_ok=True)
+            stack.enter_context(replaced(path)).write_bytes(content)
 
 
 def remove_stale(path: Path, written: Iterable[Path]) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import logging
-import os
 import re
 import sys
 import warnings
@@ -18,6 +17,7 @@ from keras_senet._version import __version__
 from keras_senet.layers.grouped_conv import one_operator
 from keras_senet.litert.flatbuffer import packed
 from keras_senet.litert.xnnpack import for_xnnpack
+from keras_senet.replace import replaced
 from keras_senet.weights.store import cache_folder
 
 logger = logging.getLogger("keras_senet")
@@ -266,14 +266,11 @@ def cached_litert(model: keras.Model, **options) -> bytes:
         print(f"converting {model.name} to LiteRT, once", file=sys.stderr)
     content = to_litert(model, **options)
     # The cache may be read-only or full, which costs time and nothing else.
-    temporary = path.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content + hashlib.sha256(content).digest())
-        temporary.replace(path)
+        with replaced(path) as partial:
+            partial.write_bytes(content + hashlib.sha256(content).digest())
         _tidy(path.parent)
-    with contextlib.suppress(OSError):
-        temporary.unlink(missing_ok=True)
     return content
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_senet.replace import replaced
+
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -92,9 +94,8 @@ def restore_files(callbacks, states: list[dict]) -> None:
     for callback, _, state in _matches(callbacks, states):
         if "text" in state:
             path = Path(callback.filename)
-            partial = path.with_name(f"{path.name}.partial")
-            partial.write_text(state["text"])
-            partial.replace(path)
+            with replaced(path) as partial:
+                partial.write_text(state["text"])
             # Which else would empty it when training begins.
             callback.append = True
 

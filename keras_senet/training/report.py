@@ -1,7 +1,6 @@
 """What a fine-tuned network confuses, as pictures."""
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from keras_senet.data.crops import center_crop
 from keras_senet.data.labelled import LabelledImages
 from keras_senet.data.pipeline import evaluation_batches
 from keras_senet.plots import new_figure, save
+from keras_senet.replace import replaced
 
 # Pictures on the contact sheet, and in one of its rows.
 MISTAKES, COLUMNS = 24, 6
@@ -52,12 +52,13 @@ def write_report(model, images: LabelledImages, folder: Path) -> None:
         )
         for number in wrong
     ]
-    partial = folder / f"mistakes.{os.getpid()}.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replaced(folder / "mistakes.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows(
             [("image", "class", "found", "score"), *rows]
         )
-    partial.replace(folder / "mistakes.csv")
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (labels, found), 1)
     _draw_confusion(counts, names, folder / "confusion.png")

@@ -10,6 +10,7 @@ import keras
 
 from keras_senet._version import __version__
 from keras_senet.architectures.card import DescribedModel
+from keras_senet.replace import replaced
 from keras_senet.training.config import TrainConfig
 from keras_senet.training.curves import draw_curves
 from keras_senet.training.run_folder import CURVES, HISTORY, MODEL, write_text
@@ -25,9 +26,8 @@ def write_result(config: TrainConfig, model: DescribedModel) -> None:
         model: the trained network, whose card says how good it is.
     """
     folder = Path(config.out)
-    partial = folder / f"partial_{MODEL}"
-    model.save(partial)
-    partial.replace(folder / MODEL)
+    with replaced(folder / MODEL) as partial:
+        model.save(partial)
     result = {
         "measured": model.card.measured,
         "config": config.record(),

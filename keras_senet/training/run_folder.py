@@ -8,6 +8,7 @@ from pathlib import Path
 
 import filelock
 
+from keras_senet.replace import replaced
 from keras_senet.training import checkpoints
 from keras_senet.training.config import TrainConfig
 
@@ -118,16 +119,13 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: if it can't be written; the file stays as it was.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w") as file:
+        with replaced(path) as partial, partial.open("w") as file:
             file.write(text)
             # Else a power cut may leave an empty file under the name.
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(
             error.errno,
             f"{path} can't be written: {checkpoints.reason(error)}. Make room, "

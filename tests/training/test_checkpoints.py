@@ -1,6 +1,7 @@
 """Checkpoints on a real disk, whole and damaged."""
 
 import os
+import uuid
 
 import numpy as np
 import pytest
@@ -67,10 +68,11 @@ def test_a_full_disk_keeps_the_last_good_one(tmp_path):
     checkpoints.write(tmp_path, 4, ARRAYS, {})
 
 
-def test_a_full_disk_keeps_the_text_that_was_there(tmp_path):
+def test_a_full_disk_keeps_the_text_that_was_there(tmp_path, monkeypatch):
     path = tmp_path / "history.csv"
     run_folder.write_text(path, "old")
-    partial = tmp_path / f"history.csv.{os.getpid()}.partial"
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=7))
+    partial = tmp_path / f".{uuid.UUID(int=7).hex}.csv"
     os.symlink("/dev/full", partial)
     with pytest.raises(OSError, match="the disk is full") as caught:
         run_folder.write_text(path, "new")
