@@ -1,22 +1,25 @@
-"""Batch normalisation on TensorFlow's fused kernel where there is one."""
+"""Batch normalisation on a fused kernel where there is one."""
 
 import keras
 from keras import ops
 
-# The types of feature maps that TensorFlow has the kernel for.
-KERNELS = ("float32", "float16", "bfloat16")
+# The types of feature maps that the kernels are for.
+KERNELS = {
+    "tensorflow": ("float32", "float16", "bfloat16"),
+    "torch": ("float32", "float16", "bfloat16", "float64"),
+}
 
 
 @keras.saving.register_keras_serializable("keras_senet")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization`, trained on TensorFlow's fused kernel.
+    """`keras.layers.BatchNormalization`, trained on a fused kernel.
 
     Keras computes the moments and the normalisation of a training step in
-    separate operations. On the TensorFlow backend this layer uses the one
-    kernel that does both, in training and inference, for feature maps of rank 4
-    in float32, float16 and bfloat16; everything else (other backends, other
-    ranks and types, masks, `synchronized`, `renorm`, compilation with XLA) is
-    Keras' own code.
+    separate operations. On TensorFlow and torch this layer uses the one kernel
+    that does both, in training and inference, for feature maps of rank 4 in
+    float32, float16 and bfloat16, on torch in float64 too; everything else
+    (JAX, other ranks and types, masks, `synchronized`, `renorm`, compilation
+    with XLA) is Keras' own code.
     Variables, configuration and results are those of Keras, and so is the
     layer's class name, so that weight files are interchangeable.
 
@@ -39,41 +42,38 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not self._fusible(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf
-
         channels = self.moving_mean.shape
-        gamma = self.gamma if self.scale else ops.ones(channels)
-        beta = self.beta if self.center else ops.zeros(channels)
         learns = bool(training) and self.trainable
-        moving = (self.moving_mean, self.moving_variance)
-        # Not tf.compat.v1.nn.fused_batch_norm, which raises a small epsilon.
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=_float32(gamma),
-            offset=_float32(beta),
-            mean=[] if learns else _float32(moving[0]),
-            variance=[] if learns else _float32(moving[1]),
-            epsilon=self.epsilon,
-            data_format="NCHW" if self.axis == 1 else "NHWC",
-            is_training=learns,
+        kernel = _torch if keras.backend.backend() == "torch" else _tensorflow
+        outputs, mean, variance = kernel(
+            inputs,
+            _statistic(
+                self.gamma
+                if self.scale
+                else ops.ones(channels, self.variable_dtype)
+            ),
+            _statistic(
+                self.beta
+                if self.center
+                else ops.zeros(channels, self.variable_dtype)
+            ),
+            None if learns else _statistic(self.moving_mean),
+            None if learns else _statistic(self.moving_variance),
+            self.epsilon,
+            self.axis == 1,
         )
         if learns:
-            # The kernel gives the variance of a sample (N - 1); Keras keeps
-            # that of the batch (N).
-            size = tf.size(inputs, out_type=tf.int64)
-            count = tf.cast(size // channels[0], variance.dtype)
-            variance = variance * (count - 1.0) / count
             _average(self.moving_mean, mean, self.momentum)
             _average(self.moving_variance, variance, self.momentum)
         return outputs
 
     def _fusible(self, inputs, mask):
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
         return (
-            keras.backend.backend() == "tensorflow"
+            dtype in KERNELS.get(keras.backend.backend(), ())
             and len(inputs.shape) == 4
             and self.axis in (-1, 3, 1)
-            and keras.backend.standardize_dtype(inputs.dtype) in KERNELS
-            and self.compute_dtype == inputs.dtype
+            and self.compute_dtype == dtype
             and mask is None
             and not self.synchronized
             and not self.renorm
@@ -81,12 +81,59 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
 
 
+def _tensorflow(inputs, gamma, beta, mean, variance, epsilon, channels_first):
+    """What TensorFlow's kernel puts out, and the statistics of the batch.
+
+    Without `mean` and `variance` it normalises by those of the batch.
+    """
+    import tensorflow as tf
+
+    learns = mean is None
+    # Not tf.compat.v1.nn.fused_batch_norm, which raises a small epsilon.
+    outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=gamma,
+        offset=beta,
+        mean=[] if learns else mean,
+        variance=[] if learns else variance,
+        epsilon=epsilon,
+        data_format="NCHW" if channels_first else "NHWC",
+        is_training=learns,
+    )
+    if learns:
+        # The kernel gives the variance of a sample (N - 1); Keras keeps that
+        # of the batch (N).
+        size = tf.size(inputs, out_type=tf.int64)
+        count = tf.cast(size // gamma.shape[0], batch_variance.dtype)
+        batch_variance = batch_variance * (count - 1.0) / count
+    return outputs, batch_mean, batch_variance
+
+
+def _torch(inputs, gamma, beta, mean, variance, epsilon, channels_first):
+    """The same of torch's."""
+    import torch
+
+    # A view, whose memory torch takes as it lies.
+    x = inputs if channels_first else inputs.permute(0, 3, 1, 2)
+    outputs, batch_mean, deviation = torch.native_batch_norm(
+        x, gamma, beta, mean, variance, mean is None, 0.0, epsilon
+    )
+    if not channels_first:
+        outputs = outputs.permute(0, 2, 3, 1)
+    # It gives 1 / sqrt(variance + epsilon); rounded, a variance of zero may
+    # come out below it.
+    batch_variance = (deviation.detach() ** -2 - epsilon).clamp(min=0)
+    return outputs, batch_mean.detach(), batch_variance
+
+
 def _under_xla():
-    """Whether what is traced now is compiled with XLA.
+    """Whether TensorFlow compiles with XLA what is traced now.
 
     XLA has no such kernel, and what it puts in its place takes the variance to
     be E[x²] - E[x]², which is nothing but rounding where the mean is large.
     """
+    if keras.backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
     from tensorflow.python.ops import control_flow_util
 
@@ -95,9 +142,11 @@ def _under_xla():
     )
 
 
-def _float32(value):
-    """The kernel keeps statistics and affine parameters in 32 bits."""
-    return ops.cast(ops.convert_to_tensor(value), "float32")
+def _statistic(value):
+    """The kernels keep statistics and affine parameters in 32 bits or more."""
+    value = ops.convert_to_tensor(value)
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    return value if dtype == "float64" else ops.cast(value, "float32")
 
 
 def _average(moving, value, momentum):
