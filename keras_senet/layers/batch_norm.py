@@ -115,15 +115,21 @@ def _torch(inputs, gamma, beta, mean, variance, epsilon, channels_first):
 
     # A view, whose memory torch takes as it lies.
     x = inputs if channels_first else inputs.permute(0, 3, 1, 2)
-    outputs, batch_mean, deviation = torch.native_batch_norm(
-        x, gamma, beta, mean, variance, mean is None, 0.0, epsilon
-    )
+    if mean is None:
+        outputs, mean, deviation = torch.native_batch_norm(
+            x, gamma, beta, None, None, True, 0.0, epsilon
+        )
+        # It gives 1 / sqrt(variance + epsilon); rounded, a variance of zero
+        # may come out below it.
+        variance = (deviation.detach() ** -2 - epsilon).clamp(min=0)
+    else:
+        # Which torch exports to ONNX, unlike the other.
+        outputs = torch.nn.functional.batch_norm(
+            x, mean, variance, gamma, beta, eps=epsilon
+        )
     if not channels_first:
         outputs = outputs.permute(0, 2, 3, 1)
-    # It gives 1 / sqrt(variance + epsilon); rounded, a variance of zero may
-    # come out below it.
-    batch_variance = (deviation.detach() ** -2 - epsilon).clamp(min=0)
-    return outputs, batch_mean.detach(), batch_variance
+    return outputs, mean, variance
 
 
 def _under_xla():
