@@ -121,8 +121,7 @@ def write(args, folder, network, options):
     axes.set_xticks(range(len(lines)), [line["row"] for line in lines])
     axes.set_ylabel("top-1 error (%)")
     axes.set_title(
-        f"{args.study}: {args.model}, {args.epochs} epochs; a dot per seed, "
-        "bars are means",
+        f"{args.study}: {folder.name}\na dot per seed, bars are means",
         fontsize=9,
     )
     axes.grid(axis="y", alpha=0.3)
