@@ -298,8 +298,10 @@ def test_a_file_names_what_the_network_names(
     agreement = np.mean(found.argmax(1) == expected.argmax(1))
     assert report.top1_agreement == agreement
     assert agreement >= {"float32": 1, "float16": 1}.get(precision, 0.97)
-    assert report.largest_difference == pytest.approx(difference.max(), 1e-3)
-    assert report.mean_difference == pytest.approx(difference.mean(), 1e-3)
+    # Rounding, which is all there is in float32, goes by the size of a batch.
+    near = {"rel": 1e-3, "abs": np.finfo("float32").eps}
+    assert report.largest_difference == pytest.approx(difference.max(), **near)
+    assert report.mean_difference == pytest.approx(difference.mean(), **near)
     if precision == "float32":
         assert difference.max() < 1e-4
     assert report.file_bytes == path.stat().st_size
