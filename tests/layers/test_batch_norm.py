@@ -80,12 +80,14 @@ def test_torch_computes_with_its_kernel(arguments, fused):
 def test_trains_and_infers_as_keras(shape, arguments, rng):
     ours, theirs = pair(**arguments)
     dtype = arguments.get("dtype", "float32")
-    # A unit in the last place of a type of 16 bits.
-    near = {"rtol": 2**-7 if "bfloat16" in dtype else 2**-10, "atol": 1e-3}
-    if "16" not in dtype:
+    near = {"atol": 1e-2 if "16" in dtype else 1e-5}
+    if keras.backend.backend() == "torch" and "bfloat16" in dtype:
+        # A unit in the last place.
+        near = {"rtol": 2**-7, "atol": 1e-3}
+    elif keras.backend.backend() == "torch" and np.prod(shape) == 4:
         # torch multiplies by 1 / sqrt(variance + epsilon) before it subtracts,
         # and one value has no variance: 32 times the rounding of the value.
-        near = {"atol": 1e-5 if np.prod(shape) > 4 else 1e-4}
+        near = {"atol": 1e-4}
     for _ in range(100):
         x = (3 * rng.standard_normal(shape) + 1).astype("float32")
         results = [
