@@ -48,7 +48,7 @@ os.chdir(tempfile.mkdtemp())
 
 # %%
 CLASSES = ("brick", "grass", "gravel")
-SIZE = 32
+SIZE = 16
 random = np.random.default_rng(0)
 for split, rows, count in (("train", (0, 384), 80), ("val", (384, 512), 40)):
     for name in CLASSES:
@@ -92,12 +92,13 @@ from keras_senet.training import TrainConfig
 config = TrainConfig(
     model="se_resnet20",
     data="folder:textures",
-    image_size=32,
+    image_size=16,
     crop="padded",
     validation_crop=1.0,
     batch_size=24,
-    epochs=3,
+    epochs=2,
     learning_rate=0.05,
+    warmup_epochs=0.5,
     schedule="cosine",
     synchronized=True,
     precision="float64",

@@ -127,12 +127,15 @@ class Steps:
     def _steps(self, batches, first, count, rates, stop):
         import tensorflow as tf
 
+        # Nothing in a step depends on a tensor's value but what says so itself:
+        # to rewrite its functions would only take time.
+        train = tf.autograph.experimental.do_not_convert(self._step)
         rows = tf.TensorArray(tf.float32, count)
         for k in tf.range(count):
             images, labels = next(batches)
             step = first + tf.cast(k, tf.int64)
             result = self.strategy.run(
-                self._step, args=(images, labels, step, rates[k], stop)
+                train, args=(images, labels, step, rates[k], stop)
             )
             # The same on every device.
             row = self.strategy.experimental_local_results(result)[0]
