@@ -109,6 +109,9 @@ def preprocess_input(x, data_format: str | None = None, normalization=None):
     >>> prepared = keras_senet.preprocess_input(image, normalization="signed")
     >>> float(prepared.max())
     1.0
+
+    Reference:
+        The paper's section 5.1: the mean of each channel is subtracted.
     """
     if normalization is None:
         return x

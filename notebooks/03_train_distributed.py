@@ -182,10 +182,10 @@ for number, worker in enumerate(workers):
     assert worker.returncode == 0
 
 # %% [markdown]
-# The first worker prints and writes; both computed the same numbers, and those
-# of one device. On a cluster the addresses are those of the machines, the data
-# must be on each of them (or on a file system that all share), and the run's
-# folder on one that all share. On the second of two machines:
+# The first worker prints the epochs and writes; both computed the same numbers,
+# and those of one device. On a cluster the addresses are those of the machines,
+# the data must be on each of them (or on a file system that all share), and the
+# run's folder on one that all share. On the second of two machines:
 #
 # ```sh
 # export TF_CONFIG='{"cluster": {"worker": ["host0:3333", "host1:3333"]},

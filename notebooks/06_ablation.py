@@ -214,9 +214,9 @@ plt.show()
 # - **SE, no SE, and SE without its squeeze can't be told apart here.** Their
 #   means differ from that of no SE by three points or less, less than the
 #   standard error of the difference, and the seeds of one row differ by up to
-#   thirteen. That the order of these three is the paper's means nothing, nor
-#   would another. One seed per row, which is what many comparisons are made of,
-#   would have "shown" any order.
+#   thirteen. That the order of these three is not the paper's means nothing,
+#   nor would the paper's. One seed per row, which is what many comparisons are
+#   made of, would have "shown" any order.
 # - **ReLU is another matter.** All five of its seeds are worse than all others,
 #   and its mean is three standard errors from that of no SE. A likely cause: a
 #   gate that is zero for all images passes no gradient either, and stays shut.

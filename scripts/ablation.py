@@ -100,8 +100,8 @@ def arguments():
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
     parser.add_argument("--save-data", metavar="FILE")
     args = parser.parse_args()
-    plots.check_matplotlib()
     try:
+        plots.check_matplotlib()
         return args, check(args)
     except (ImportError, ValueError) as error:
         parser.error(str(error))
@@ -125,6 +125,12 @@ def check(args):
                     f"{args.config} says it: leave it out, or give another "
                     "--config."
                 )
+        if args.data and args.data.endswith(".npz"):
+            raise ValueError(
+                f"--data is {args.data!r}, and --config trains on images that "
+                "are files. Give tfds:NAME or folder:PATH, or leave --config "
+                "out."
+            )
         # Its engine is TensorFlow's, which the runs in memory do without.
         from keras_senet.training import load_config
 
@@ -227,6 +233,11 @@ def write_json(path, facts):
         partial.write_text(json.dumps(facts, indent=2) + "\n")
 
 
+def save(data, path):
+    with replaced(path) as partial, partial.open("wb") as file:
+        np.savez(file, **data)
+
+
 def train_config(config, folder, model, options, seed):
     """Trains a network by a config, and returns what is known of it."""
     from keras_senet.training import train
@@ -259,12 +270,9 @@ def circumstances():
         "backend": f"{backend} {engine.__version__}",
         "keras": keras.__version__,
         "numpy": np.__version__,
+        "command": f"KERAS_BACKEND={backend} python scripts/ablation.py "
         # Where files lie is this machine's.
-        "command": "python scripts/ablation.py "
-        + shlex.join(
-            Path(word).name if os.path.isabs(word) else word
-            for word in sys.argv[1:]
-        ),
+        + shlex.join(re.sub("(^|[:=])/.*/", r"\1", x) for x in sys.argv[1:]),
     }
 
 
@@ -291,16 +299,16 @@ def main():
     else:
         try:
             warn_of_slow_precision(args.precision)
-            data = in_memory.read(args.data, args.image_size)
-        except (ImportError, ValueError) as error:
+            data = in_memory.read(args.data)
+            if args.save_data:
+                save(data, Path(args.save_data))
+            if args.image_size is not None:
+                data = in_memory.smaller(data, args.image_size)
+            # The rows have the layers of it that need a size.
+            in_memory.build(network.name, options, data)
+        except (ImportError, OSError, ValueError) as error:
             sys.exit(str(error))
         recipe = in_memory.recipe(args, data)
-    if args.save_data:
-        with (
-            replaced(Path(args.save_data)) as partial,
-            partial.open("wb") as file,
-        ):
-            np.savez(file, **data)
     folder = open_folder(args, recipe)
     for row in rows_of(args.study, network):
         if args.rows and row.label not in args.rows:

@@ -20,8 +20,9 @@ RECIPE = {
 }
 # No biases in the SE blocks, as in the paper's ablations.
 OPTIONS = {"se_bias": False}
-# What each schedule is. The plateaus are the paper's: divided by 10 at most
-# three times.
+# What each schedule is. The plateaus are the paper's, divided by 10 at most
+# three times, but of the loss on the images that are trained on: those for
+# testing must not decide anything, and there are no others.
 SCHEDULES = {
     "cosine": {"warmup_epochs": 2},
     "plateau": {"patience": 3, "factor": 0.1, "times": 3},
@@ -87,41 +88,81 @@ def are_files(data: str) -> bool:
     return open_images(data, "train").read(0).shape.rank != 3
 
 
-def read(data: str, image_size: int | None = None) -> dict[str, np.ndarray]:
+def read(data: str) -> dict[str, np.ndarray]:
     """Images and labels for training and for testing.
 
     Args:
         data: an `.npz` file with the arrays `ARRAYS`, or what `open_images`
             opens, of one size.
-        image_size: their height and width then in pixels, each the mean of
-            a square of the image's own (a box filter; Chrabaszcz et al.
-            2017, arXiv:1707.08819, train ResNets on ImageNet at 16 to 64
-            pixels). As they are if `None`.
 
     Returns:
         Array by its name, of `ARRAYS`.
 
     Raises:
-        ValueError: if something is missing, or images can't be made so.
+        ValueError: if something is missing or does not fit.
     """
     found = _read_file(data) if data.endswith(".npz") else _read_parts(data)
-    if image_size is not None:
-        for name in ("train_images", "test_images"):
-            found[name] = _smaller(found[name], image_size)
+    shapes = set()
+    for part in ("train", "test"):
+        images, labels = found[f"{part}_images"], found[f"{part}_labels"]
+        shapes.add(images.shape[1:])
+        if (
+            images.dtype != np.uint8
+            or images.ndim != 4
+            or labels.dtype.kind not in "iu"
+            or labels.shape != images.shape[:1]
+            or not len(labels)
+        ):
+            raise ValueError(
+                f"{data} has {part}_images of {images.dtype} and shape "
+                f"{images.shape}, {part}_labels of {labels.dtype} and shape "
+                f"{labels.shape}. Allowed: uint8 of shape (images, height, "
+                "width, channels), and an integer for each."
+            )
+        if labels.min() < 0:
+            raise ValueError(
+                f"{data} has {part}_labels from {labels.min()} on. Allowed: "
+                "from 0 on; images without a label (-1) can't be counted."
+            )
+    if len(shapes) > 1:
+        raise ValueError(
+            f"The images of {data} have the shapes "
+            f"{' and '.join(map(str, sorted(shapes)))}. Allowed: one for "
+            "training and testing."
+        )
     return found
 
 
-def _smaller(images, size):
-    count, height, width, channels = images.shape
-    if size < 1 or height % size or width % size:
-        raise ValueError(
-            f"--image-size is {size}, and the images have {height} x {width} "
-            "pixels. Allowed: a size that both are multiples of."
+def smaller(data: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """Makes images smaller by a box filter, the mean of a square for a pixel.
+
+    Args:
+        data: what `read` returned.
+        size: their height and width then, in pixels.
+
+    Returns:
+        The same with other images.
+
+    Raises:
+        ValueError: if their height or width is no multiple of it.
+
+    Reference:
+        Chrabaszcz et al. 2017, arXiv:1707.08819, who train ResNets on ImageNet
+        at 16 to 64 pixels.
+    """
+    changed = {}
+    for name in ("train_images", "test_images"):
+        count, height, width, channels = data[name].shape
+        if size < 1 or height % size or width % size:
+            raise ValueError(
+                f"--image-size is {size}, and the images have {height} x "
+                f"{width} pixels. Allowed: a size that both are multiples of."
+            )
+        squares = data[name].reshape(
+            count, size, height // size, size, width // size, channels
         )
-    squares = images.reshape(
-        count, size, height // size, size, width // size, channels
-    )
-    return np.round(squares.mean((2, 4))).astype("uint8")
+        changed[name] = np.round(squares.mean((2, 4))).astype("uint8")
+    return {**data, **changed}
 
 
 def _read_file(data):
@@ -137,23 +178,7 @@ def _read_file(data):
                 f"{data} has no array {missing[0]!r}. Allowed: a file with "
                 f"{', '.join(ARRAYS)}, as --save-data writes it."
             )
-        found = {name: file[name] for name in ARRAYS}
-    for part in ("train", "test"):
-        images, labels = found[f"{part}_images"], found[f"{part}_labels"]
-        if (
-            images.dtype != np.uint8
-            or images.ndim != 4
-            or labels.dtype.kind not in "iu"
-            or labels.shape != images.shape[:1]
-            or not len(labels)
-        ):
-            raise ValueError(
-                f"{data} has {part}_images of {images.dtype} and shape "
-                f"{images.shape}, {part}_labels of {labels.dtype} and shape "
-                f"{labels.shape}. Allowed: uint8 of shape (images, height, "
-                "width, channels), and an integer for each."
-            )
-    return found
+        return {name: file[name] for name in ARRAYS}
 
 
 def _read_parts(data):
@@ -187,6 +212,31 @@ def recipe(args, data: dict[str, np.ndarray]) -> dict:
     }
 
 
+def build(network: str, options: dict, data: dict) -> keras.Model:
+    """The network of a row, for the images and classes that there are.
+
+    Args:
+        network: its name in the registry.
+        options: arguments of its constructor.
+        data: what `read` returned.
+
+    Returns:
+        The network, with random weights and logits for outputs.
+
+    Raises:
+        ValueError: if it can't take such images.
+    """
+    labels = data["train_labels"].max(), data["test_labels"].max()
+    return keras_senet.create_model(
+        network,
+        weights=None,
+        classes=1 + int(max(labels)),
+        input_shape=data["train_images"].shape[1:],
+        classifier_activation=None,
+        **options,
+    )
+
+
 def train(
     network: str, options: dict, recipe: dict, seed: int, data: dict
 ) -> dict:
@@ -206,20 +256,12 @@ def train(
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(recipe["precision"])
     images, labels = data["train_images"], data["train_labels"]
-    shape, batch = images.shape[1:], recipe["batch_size"]
-    classes = 1 + int(max(labels.max(), data["test_labels"].max()))
-    core = keras_senet.create_model(
-        network,
-        weights=None,
-        classes=classes,
-        input_shape=shape,
-        classifier_activation=None,
-        **options,
-    )
-    inputs = keras.Input(shape)
+    batch = recipe["batch_size"]
+    core = build(network, options, data)
+    inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, core(PaddedCropAndFlip(seed)(inputs)))
     callbacks = _compile(model, recipe, -(-len(images) // batch))
-    one_hot = np.eye(classes, dtype="float32")
+    one_hot = np.eye(core.output_shape[-1], dtype="float32")
     begin = time.perf_counter()
     history = model.fit(
         images,

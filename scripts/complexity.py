@@ -28,7 +28,7 @@ from keras_senet.analysis.cost import (
 )
 from keras_senet.analysis.summary import published_errors, summarize
 from keras_senet.architectures.table import NETWORKS, plain_twin
-from keras_senet.plots import new_figure, save
+from keras_senet.plots import check_matplotlib, new_figure, save
 
 RESULTS = ROOT / "results"
 # A colour each.
@@ -189,11 +189,15 @@ def main():
         "--out", type=Path, default=RESULTS, help="(default: results)"
     )
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    if args.model:
-        write_layers(args.model, args.out)
-    else:
-        write_all(args.out)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        if args.model:
+            write_layers(args.model, args.out)
+        else:
+            check_matplotlib()
+            write_all(args.out)
+    except (ImportError, OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

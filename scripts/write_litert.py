@@ -17,6 +17,7 @@ import argparse
 import csv
 import os
 import re
+import shlex
 import statistics
 import sys
 import time
@@ -40,7 +41,7 @@ from keras_senet.export import (
 from keras_senet.litert.runtime import interpreter_of, milliseconds, runner
 from keras_senet.open import open_model
 
-COMMAND = " ".join(["python", "scripts/write_litert.py", *sys.argv[1:]])
+COMMAND = shlex.join(["python", "scripts/write_litert.py", *sys.argv[1:]])
 RESULT = ROOT / "results" / "litert.csv"
 DATA = "tfds:cifar10"
 COLUMNS = (

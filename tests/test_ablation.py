@@ -140,6 +140,7 @@ def test_the_stages_are_those_of_the_network():
         ("squeeze --config CONFIG --precision float32", "--precision is for"),
         ("squeeze --config CONFIG --image-size 8", "--image-size is for"),
         ("squeeze --config none.py", "does not exist"),
+        ("squeeze --config CONFIG --data a.npz", "images that are files"),
     ],
 )
 def test_what_does_not_fit_is_refused(words, message, monkeypatch, capsys):
@@ -196,6 +197,12 @@ def test_arrays_that_are_missing_or_do_not_fit_are_refused(tmp_path, arrays):
     np.savez(path, **{**arrays, "test_labels": arrays["test_labels"][1:]})
     with pytest.raises(ValueError, match=r"test_labels of int64 .*\(31,\)"):
         in_memory.read(str(path))
+    np.savez(path, **{**arrays, "test_labels": arrays["test_labels"] - 1})
+    with pytest.raises(ValueError, match="test_labels from -1 on"):
+        in_memory.read(str(path))
+    np.savez(path, **{**arrays, "test_images": arrays["test_images"][:, :8]})
+    with pytest.raises(ValueError, match=r"\(8, 16, 3\) and \(16, 16, 3\)"):
+        in_memory.read(str(path))
     del arrays["test_labels"]
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match="no array 'test_labels'"):
@@ -207,7 +214,8 @@ def test_arrays_that_are_missing_or_do_not_fit_are_refused(tmp_path, arrays):
 def test_images_are_made_smaller(tmp_path, arrays):
     path = tmp_path / "data.npz"
     np.savez(path, **arrays)
-    found = in_memory.read(str(path), 8)
+    read = in_memory.read(str(path))
+    found = in_memory.smaller(read, 8)
     for part in ("train", "test"):
         for image, small in zip(
             arrays[f"{part}_images"], found[f"{part}_images"], strict=True
@@ -221,7 +229,7 @@ def test_images_are_made_smaller(tmp_path, arrays):
         np.testing.assert_array_equal(found[labels], arrays[labels])
     for size in (0, -8, 6, 32):
         with pytest.raises(ValueError, match=f"is {size}, .* 16 x 16 pixels"):
-            in_memory.read(str(path), size)
+            in_memory.smaller(read, size)
 
 
 def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):

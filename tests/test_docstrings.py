@@ -27,6 +27,7 @@ from keras_senet import (
 )
 from keras_senet.analysis import cost, study
 from keras_senet.applications import CONSTRUCTORS
+from keras_senet.architectures.card import Card, DescribedModel
 from keras_senet.data import augmentation, labelled, pipeline
 from keras_senet.evaluation import deployed
 from keras_senet.export import legacy, optimization
@@ -66,6 +67,8 @@ PUBLIC = public()
 FURTHER = {
     f"{thing.__module__}.{thing.__qualname__}": thing
     for thing in (
+        Card,
+        DescribedModel,
         analysis.Excitations.overall,
         study.study,
         augmentation.rand_augment,

@@ -33,13 +33,13 @@ class Complexity:
     """What a model costs on one image.
 
     Attributes:
-        parameters: trainable parameters.
+        parameters: what training changes, in frozen layers too.
         total_parameters: parameters and moving statistics.
         multiply_adds: multiply-adds of the convolutions and matrix products,
             those of the SE blocks included.
         element_sums: sums outside of them that the paper counts as well:
             those of the residual additions and of the SE blocks' global pools.
-        se_parameters: trainable parameters of the SE blocks.
+        se_parameters: those of the SE blocks.
         se_multiply_adds: multiply-adds of the SE blocks.
         equation_5: the paper's Eq. 5 for them, 2/r times the sum of C²: their
             weights, without biases and without rounding C/r down.
@@ -81,7 +81,7 @@ class LayerCost:
         stage: the word that the names of its stage begin with, or `"head"`;
             behind the name of the model it is nested in.
         output: the shape of its (first) output, without the batch.
-        parameters: trainable parameters; of a layer that is called twice they
+        parameters: as of `Complexity`; of a layer that is called twice they
             count in the first call.
         se_parameters: the same of an SE block, 0 of another layer.
         equation_5: Eq. 5 of an SE block, as in `Complexity`.
@@ -143,7 +143,7 @@ def complexity(model: keras.Model) -> Complexity:
     traced = trace(model)
     rows = _layer_costs(traced.calls)
     return Complexity(
-        parameters=count(model.trainable_variables),
+        parameters=count(learned(model)),
         total_parameters=count(model.weights),
         multiply_adds=sum(row.multiply_adds for row in rows),
         element_sums=sum(row.element_sums for row in rows),
@@ -240,7 +240,7 @@ def _layer_costs(calls):
         layer = call.operation
         new = id(layer) not in seen and isinstance(layer, layers.Layer)
         seen.add(id(layer))
-        parameters = count(layer.trainable_variables) if new else 0
+        parameters = count(learned(layer)) if new else 0
         multiply_adds = _multiply_adds(call)
         block = isinstance(layer, SqueezeExcite)
         rows.append(
@@ -306,7 +306,7 @@ def _multiply_adds(call: Call) -> int:
             # Each input is multiplied by its filter.
             return _size(call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
     kind = type(layer).__name__
-    weights = getattr(layer, "trainable_variables", ())
+    weights = learned(layer) if isinstance(layer, layers.Layer) else ()
     matrices = any(len(v.shape) > 1 for v in weights)
     if kind in PRODUCTS or (matrices and not isinstance(layer, NO_PRODUCT)):
         warnings.warn(
@@ -362,6 +362,25 @@ def _bytes(tensors):
 
 def _size(tensor):
     return math.prod(tensor.shape[1:])
+
+
+def learned(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns the variables that training changes, those of frozen layers too.
+
+    Args:
+        layer: a built layer or model.
+
+    Returns:
+        List of variables: all weights but moving statistics and the like.
+    """
+    # `trainable_variables` leaves out what is frozen, as a body is before it
+    # is fine-tuned; that costs as much as before.
+    found = {
+        id(variable): variable
+        for each in layer._flatten_layers()
+        for variable in each._trainable_variables
+    }
+    return list(found.values())
 
 
 def count(variables) -> int:

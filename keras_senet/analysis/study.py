@@ -27,6 +27,7 @@ from keras_senet.evaluation.classes import find_outputs
 from keras_senet.inputs import prepare
 from keras_senet.open import card_of
 from keras_senet.plots import check_matplotlib
+from keras_senet.replace import replaced
 
 # Part of the images by which top-1 may fall without a block that can go, and
 # images of which one is that part.
@@ -49,7 +50,8 @@ def study(
     top-1 without it), `removal.csv` (top-1 without blocks, without stages and
     without all that can go), `suggestions.txt` (the same of stages in words,
     and what can go), and the pictures `gates.png`, `spread.png` and
-    `depth.png`. The images are read three times, a batch at a time.
+    `depth.png`. The images are read a batch at a time, three times, and once
+    more if blocks can go.
 
     Args:
         model: a classifier of this package with SE blocks.
@@ -136,9 +138,10 @@ def study(
     _write(out / "blocks.csv", blocks)
     _write(out / "removal.csv", rows)
     suggestions = _suggestions(removed, together, suggested, len(images))
-    partial = out / "suggestions.txt.partial"
-    partial.write_text("".join(f"{line}\n" for line in suggestions))
-    partial.replace(out / "suggestions.txt")
+    with replaced(out / "suggestions.txt") as partial:
+        partial.write_text(
+            "".join(f"{line}\n" for line in suggestions), encoding="utf-8"
+        )
     plot_excitations(found, out / "gates.png", drawn)
     plot_spread(found, out / "spread.png", dict(list(drawn.items())[:2]))
     plot_depth(roles, removed, out / "depth.png")
@@ -189,7 +192,7 @@ def _suggestions(removed, stages, suggested, count):
             f"parameters; without it top-1 changes by {changes}."
         )
     lines.append(
-        f"Can go for less than {100 * AT_MOST:g} points each, replaced by mean "
+        f"Can go for {100 * AT_MOST:g} points at most each, replaced by mean "
         "gates: "
         f"{', '.join(suggested) or 'none'}."
     )
@@ -260,8 +263,10 @@ def _gate_rows(found: Excitations, drawn):
 def _write(path, rows):
     rows = iter(rows)
     first = next(rows)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replaced(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, list(first))
         writer.writeheader()
         for row in (first, *rows):
@@ -271,4 +276,3 @@ def _write(path, rows):
                     for key, value in row.items()
                 }
             )
-    partial.replace(path)

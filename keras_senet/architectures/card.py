@@ -38,6 +38,12 @@ class Card:
         origin: who made the weights, and how.
         published: accuracy as published, such as `{"top1": 0.7765}`.
         measured: accuracy as measured with this package.
+
+    Example:
+
+    >>> from keras_senet.architectures.card import Card
+    >>> Card("se_resnet50", "SE-ResNet-50", {}, crop=1.0).input_size
+    (224, 224)
     """
 
     network: str
@@ -170,6 +176,14 @@ class DescribedModel(keras.Model):
     `model.card` is a `Card`; change its attributes to describe a model that
     was trained further, such as
     `model.card.class_names = ["cat", "dog"]`.
+
+    Example:
+
+    >>> model = keras_senet.SEResNet20(weights=None, classes=2)
+    >>> model.card.class_names = ["cat", "dog"]
+    >>> model.save("pets.keras")
+    >>> keras.models.load_model("pets.keras").card.class_names
+    ['cat', 'dog']
     """
 
     card: Card | None = None

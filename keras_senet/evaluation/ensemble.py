@@ -86,6 +86,9 @@ def evaluate(
     >>> result = evaluate("se_resnet20", (pixels, labels), views="ten")
     >>> result.images, result.top1
     (5, 0.2)
+
+    Reference:
+        The paper's section 5.1: the centre crop, of 224 pixels and of 320.
     """
     check_backend()
     models = list(model) if isinstance(model, (list, tuple)) else [model]

@@ -112,6 +112,9 @@ class TrainConfig:
     >>> config = TrainConfig("se_resnet20", "tfds:cifar10", "runs/mine")
     >>> dataclasses.replace(config, epochs=20).epochs
     20
+
+    Reference:
+        The paper's section 5.1, and section 6 for the plateaus.
     """
 
     model: str

@@ -91,6 +91,10 @@ def train(
     >>> history = train(config)
     >>> sorted(history.history)[:3]
     ['learning_rate', 'loss', 'seconds']
+
+    Reference:
+        The paper's section 5.1; its recipes and what they are from are in
+        `configs/`.
     """
     if not config.out:
         raise ValueError(

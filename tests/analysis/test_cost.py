@@ -135,6 +135,16 @@ def test_table_10(reduction, millions):
     assert round(counts.total_parameters / 1e6, 1) == millions
 
 
+# What docs/study.md says of it: which digits depend on the biases.
+@pytest.mark.parametrize(
+    ("reduction", "se_bias", "millions"),
+    [(2, True, 45.75), (2, False, 45.73), (8, True, 30.66), (8, False, 30.64)],
+)
+def test_table_10_with_and_without_biases(reduction, se_bias, millions):
+    counts = ablation(reduction=reduction, se_bias=se_bias)
+    assert round(counts.total_parameters / 1e6, 2) == millions
+
+
 def test_table_10_at_reduction_2():
     assert round(ablation(reduction=2).parameters / 1e6, 1) == 45.7
 
@@ -224,6 +234,22 @@ def test_last_stage_without_se():
     se = variant(NETWORKS["se_resnet50"], se_stages=(2, 3, 4))
     more = build(se).count_params() / table()["resnet50"]["total_parameters"]
     assert round(more - 1, 2) == 0.04
+
+
+def test_a_frozen_model_costs_what_it_did():
+    """`keras.Model.count_params` counts the weights, frozen or not."""
+    model = keras_senet.SEResNet20(weights=None)
+    before = complexity(model), layer_costs(model)
+    model.trainable = False
+    model.get_layer("conv4_block3_se").trainable = True
+    assert (complexity(model), layer_costs(model)) == before
+    norms = [
+        x
+        for x in model.layers
+        if isinstance(x, keras.layers.BatchNormalization)
+    ]
+    moving = sum(2 * norm.gamma.shape[0] for norm in norms)
+    assert before[0].parameters == model.count_params() - moving
 
 
 def test_a_model_of_any_size_is_refused():

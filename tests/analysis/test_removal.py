@@ -120,6 +120,21 @@ def test_suggested_are_those_that_cost_little():
     assert suggest(rows, at_most=0.01) == ["needed", "large", "small"]
 
 
+@pytest.mark.parametrize("right", [3, 500, 911])
+def test_one_image_of_a_thousand_is_a_tenth_of_a_point(right):
+    """0.91 - 0.911 is a little more than a thousandth in floating point."""
+    change = (right - 1) / 1000 - right / 1000
+    rows = [{"removed": "one", "change": change, "parameters": 1}]
+    assert suggest(rows) == ["one"]
+
+
+def test_a_frozen_model_loses_the_same(model, photos):
+    arguments = photos, np.zeros(24, int), stage_groups(model)
+    expected = accuracy_without(model, *arguments)
+    model.trainable = False
+    assert accuracy_without(model, *arguments) == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
