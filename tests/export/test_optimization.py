@@ -1,6 +1,5 @@
 """Quantisation-aware training, pruning and clustering, read from the files."""
 
-import dataclasses
 import importlib.util
 import json
 import os
@@ -23,6 +22,7 @@ from small import (
 
 import keras_senet
 from keras_senet.architectures.build import build
+from keras_senet.architectures.variants import variant
 from keras_senet.data.labelled import open_images
 from keras_senet.export import keras2_process
 from keras_senet.export.keras2_process import Keras2Error
@@ -41,11 +41,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# The smallest network that has all that SE-ResNet-20 has.
+SMALLEST = shallow(small("se_resnet20"))
+
+
 @pytest.fixture
 def model():
-    """The smallest network that has all that SE-ResNet-20 has."""
-    network = dataclasses.replace(small("se_resnet20"), depths=(1, 1, 1))
-    return build(network, classes=4)
+    return build(SMALLEST, classes=4)
 
 
 def assert_origin(card, words):
@@ -132,13 +134,12 @@ def test_the_file_says_how_it_was_made(described, data, rng, tmp_path):
     assert described.card.class_names is None
 
 
-VARIANTS = [
+GATES = [
     {"excitation": "hard_sigmoid"},
     {"excitation": "tanh", "squeeze": "max"},
     {"output_scale": 2.0, "squeeze": "none"},
-    {"include_preprocessing": False},
-    {"classifier_activation": None},
 ]
+ENDS = [{"include_preprocessing": False}, {"classifier_activation": None}]
 
 
 def write_request(folder, model, images, labels, **request):
@@ -202,17 +203,17 @@ def test_every_family_in_integers(name, tmp_path, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", VARIANTS[:3], ids=str)
+@pytest.mark.parametrize("arguments", GATES, ids=str)
 def test_every_gate_in_integers(arguments, tmp_path, rng):
-    model = keras_senet.SEResNet20(weights=None, classes=5, **arguments)
+    model = build(variant(SMALLEST, **arguments), classes=5)
     check_file_against_fake_quantisation(model, tmp_path, rng)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", VARIANTS[3:], ids=str)
-def test_normalisation_and_softmax_are_put_in(arguments, model, data, tmp_path):
+@pytest.mark.parametrize("arguments", ENDS, ids=str)
+def test_normalisation_and_softmax_are_put_in(arguments, data, tmp_path):
     """The file takes pixels and gives probabilities, whatever the model."""
-    made = keras_senet.SEResNet20(weights=None, classes=4, **arguments)
+    made = build(SMALLEST, classes=4, **arguments)
     quantization_aware(made, data, tmp_path / "m.tflite", epochs=1)
     content = (tmp_path / "m.tflite").read_bytes()
     outputs, interpreter = run_litert(content, data[0][:4])
