@@ -46,9 +46,32 @@ EVERYTHING = {
 }
 
 
+# Eight epochs of one step each, so that the history has every loss.
+EIGHT_STEPS = {
+    "image_size": 16,
+    "batch_size": 144,
+    "epochs": 8,
+    "synchronized": True,
+}
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("data") / "photos")
+
+
+@pytest.fixture(scope="module")
+def losses(data, tmp_path_factory):
+    """Those of the eight steps in one process that nobody killed."""
+    out = tmp_path_factory.mktemp("one") / "run"
+    finish(start(command(data, out, **EIGHT_STEPS)))
+    return losses_of(out)
+
+
+def losses_of(out):
+    found = [float(row["loss"]) for row in history(out)]
+    assert len(found) == EIGHT_STEPS["epochs"]
+    return found
 
 
 def launch(words, count, folder):
@@ -155,18 +178,10 @@ def test_two_processes_do_not_share_a_folder(data, tmp_path):
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_workers_have_the_losses_of_one_process(data, tmp_path, count):
-    """Eight epochs of one step each, so that the history has every loss."""
-    fields = {"batch_size": 144, "epochs": 8, "synchronized": True}
-    one, several = tmp_path / "one", tmp_path / "several"
-    finish(start(command(data, one, **fields)))
-    words = command(data, several, **fields)
-    finish_all(*launch(words, count, tmp_path))
-    losses = [
-        [float(row["loss"]) for row in history(out)] for out in (one, several)
-    ]
-    assert len(losses[0]) == 8
-    np.testing.assert_allclose(losses[1], losses[0], atol=1e-5, rtol=0)
+def test_workers_have_the_losses_of_one_process(data, losses, tmp_path, count):
+    out = tmp_path / "run"
+    finish_all(*launch(command(data, out, **EIGHT_STEPS), count, tmp_path))
+    np.testing.assert_allclose(losses_of(out), losses, atol=1e-5, rtol=0)
 
 
 def test_workers_that_were_given_other_configs_stop(data, tmp_path):
@@ -211,16 +226,13 @@ def test_a_worker_that_can_not_start_says_so(data, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_workers_that_were_all_killed_go_on(data, tmp_path, count):
-    """And have the losses of one process that nobody killed."""
-    fields = {"batch_size": 144, "epochs": 8, "synchronized": True}
-    one, killed = tmp_path / "one", tmp_path / "killed"
-    finish(start(command(data, one, **fields)))
-    words = command(data, killed, **fields)
+def test_workers_that_were_all_killed_go_on(data, losses, tmp_path, count):
+    out = tmp_path / "run"
+    words = command(data, out, **EIGHT_STEPS)
     workers, logs = launch(words, 2, tmp_path)
-    wait_for(lambda: newest(killed) > "step-0000000002z")
+    wait_for(lambda: newest(out) > "step-0000000002z")
     kill_all(workers)
-    done = checkpoints.step_of(Path(newest(killed)))
+    done = checkpoints.step_of(Path(newest(out)))
     assert 3 <= done < 8
     if count == 1:
         output = finish(start(words))
@@ -229,11 +241,7 @@ def test_workers_that_were_all_killed_go_on(data, tmp_path, count):
         finish_all(workers, logs)
         output = logs[0].read_text()
     assert f"going on from step {done} of 8" in output
-    losses = [
-        [float(row["loss"]) for row in history(out)] for out in (one, killed)
-    ]
-    assert len(losses[0]) == 8
-    np.testing.assert_allclose(losses[1], losses[0], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(losses_of(out), losses, atol=1e-5, rtol=0)
 
 
 # The first one is the one that the others ask.
