@@ -65,7 +65,7 @@ DEFAULTS = {
 }
 
 
-def arguments():
+def arguments(words=None):
     """The arguments, checked, and the config of --config or `None`."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -99,7 +99,7 @@ def arguments():
     )
     parser.add_argument("--out", type=Path, default=ROOT / "results/ablation")
     parser.add_argument("--save-data", metavar="FILE")
-    args = parser.parse_args()
+    args = parser.parse_args(words)
     try:
         plots.check_matplotlib()
         return args, check(args)
