@@ -42,7 +42,7 @@ import ablation_in_memory as in_memory
 import keras
 import numpy as np
 from ablation_rows import STUDIES, describe, network_of, record, rows_of
-from ablation_tables import write
+from ablation_tables import read_json, write
 from benchmark import machine_name
 from marks import ROOT
 
@@ -143,9 +143,10 @@ def check(args):
     warmup = in_memory.SCHEDULES.get(args.schedule, {}).get("warmup_epochs", 0)
     least = 1 if config else warmup + 1
     if args.epochs < least or args.seeds < 1:
+        why = f" (the rate rises for the first {warmup})" if least > 1 else ""
         raise ValueError(
             f"--epochs is {args.epochs} and --seeds {args.seeds}. Allowed: "
-            f"at least {least}, and at least 1."
+            f"at least {least}{why}, and at least 1."
         )
     if config:
         config = dataclasses.replace(
@@ -214,8 +215,8 @@ def open_folder(args, recipe):
         ]
     folder = args.out / "-".join(words)
     path = folder / "recipe.json"
-    if any(folder.glob("finished/*.json")):
-        before = json.loads(path.read_text())
+    if path.exists() and any(folder.glob("finished/*.json")):
+        before = read_json(path)
         for key in before.keys() | recipe.keys():
             if before.get(key) != recipe.get(key):
                 sys.exit(
@@ -241,12 +242,16 @@ def save(data, path):
 def train_config(config, folder, model, options, seed):
     """Trains a network by a config, and returns what is known of it."""
     from keras_senet.training import train
+    from keras_senet.training.run_folder import TrainingError
 
-    run = train(
-        dataclasses.replace(
-            config, model=model, options=options, seed=seed, out=str(folder)
+    try:
+        run = train(
+            dataclasses.replace(
+                config, model=model, options=options, seed=seed, out=str(folder)
+            )
         )
-    )
+    except TrainingError as error:
+        sys.exit(str(error))
     measured = run.model.card.measured
     return {
         "top1_error": round(100 * (1 - measured["top1"]), 3),
@@ -310,6 +315,7 @@ def main():
             sys.exit(str(error))
         recipe = in_memory.recipe(args, data)
     folder = open_folder(args, recipe)
+    trained = 0
     for row in rows_of(args.study, network):
         if args.rows and row.label not in args.rows:
             continue
@@ -331,10 +337,20 @@ def main():
             else:
                 facts |= in_memory.train(name, given, recipe, seed, data)
             write_json(path, facts | circumstances())
+            trained += 1
             # After each, so that nothing is lost when it is stopped.
             write(args, folder, network, options)
     print(write(args, folder, network, options))
+    before = "" if trained else "All of these runs were finished before. "
+    print(f"{before}See {folder / args.study}.csv, .md and .png.")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print(
+            "Stopped. The same command goes on with what is left.",
+            file=sys.stderr,
+        )
+        sys.exit(130)

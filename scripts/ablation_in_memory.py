@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import zipfile
 from pathlib import Path
 
 import keras
@@ -78,10 +79,16 @@ def are_files(data: str) -> bool:
 
     Raises:
         ImportError: as `open_images`.
-        ValueError: as `open_images`.
+        ValueError: as `open_images`, and for what neither of them opens.
     """
     if data.endswith(".npz"):
         return False
+    if not data.startswith(("tfds:", "folder:")):
+        raise ValueError(
+            f"--data is {data!r}. Allowed: 'tfds:NAME' (such as tfds:cifar10), "
+            "'folder:PATH' (with train/CLASS/ and val/CLASS/ in it), or a file "
+            "of arrays whose name ends in .npz."
+        )
     # It needs TensorFlow, which runs on a file of arrays do without.
     from keras_senet.data.labelled import open_images
 
@@ -171,14 +178,21 @@ def _read_file(data):
             f"--data is {data!r}, and there is no such file. Write one with "
             "--save-data."
         )
-    with np.load(data) as file:
-        missing = [name for name in ARRAYS if name not in file.files]
-        if missing:
-            raise ValueError(
-                f"{data} has no array {missing[0]!r}. Allowed: a file with "
-                f"{', '.join(ARRAYS)}, as --save-data writes it."
-            )
-        return {name: file[name] for name in ARRAYS}
+    try:
+        with np.load(data) as file:
+            missing = [name for name in ARRAYS if name not in file.files]
+            if not missing:
+                return {name: file[name] for name in ARRAYS}
+    # A text in its place, objects that would be unpickled, a file cut off.
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{data} can't be read as a file of arrays ({error}). Write it "
+            "anew with --save-data."
+        ) from error
+    raise ValueError(
+        f"{data} has no array {missing[0]!r}. Allowed: a file with "
+        f"{', '.join(ARRAYS)}, as --save-data writes it."
+    )
 
 
 def _read_parts(data):

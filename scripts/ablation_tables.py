@@ -2,12 +2,24 @@
 
 import json
 import statistics
+import sys
 
 from ablation_rows import STANDARD, STUDIES, describe, rows_of
 from marks import markdown, write_csv
 
 from keras_senet import plots
 from keras_senet.replace import replaced
+
+
+def read_json(path):
+    """What a file of the folder says; ends the program if it is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        sys.exit(
+            f"{path} is damaged ({error}). Remove it: the same command makes "
+            "it anew."
+        )
 
 
 def finished_runs(args, folder, network, options):
@@ -20,7 +32,7 @@ def finished_runs(args, folder, network, options):
             # A row that this network can't have.
             continue
         runs = [
-            json.loads(path.read_text())
+            read_json(path)
             for path in folder.glob(f"finished/{name}-[0-9]*.json")
         ]
         found += [

@@ -20,6 +20,12 @@ import numpy as np
 import pytest
 
 
+def pytest_collection_finish():
+    """What is imported stays: no collection looks through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seed():
     """Initial weights and dropout, the same in every run."""

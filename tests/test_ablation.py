@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from training.runs import write_photos
+from training.runs import start, wait_for, write_photos
 
 import keras_senet
 from keras_senet.architectures.variants import from_record
@@ -134,7 +135,8 @@ def test_the_stages_are_those_of_the_network():
         ("reduction --model resnet20", "no SE blocks. Give 'se_resnet20'"),
         ("reduction --model plain_senet154", "Give 'senet154'"),
         ("stages --model se_bn_inception --rows 'stage 2'", "'stage 3'"),
-        ("squeeze --epochs 2", "at least 3"),
+        ("squeeze --epochs 2", "at least 3 (the rate rises for the first 2)"),
+        ("squeeze --data x.csv", "ends in .npz"),
         ("squeeze --epochs 0 --schedule plateau", "at least 1,"),
         ("squeeze --config CONFIG --schedule cosine", "--schedule is for"),
         ("squeeze --config CONFIG --precision float32", "--precision is for"),
@@ -209,6 +211,10 @@ def test_arrays_that_are_missing_or_do_not_fit_are_refused(tmp_path, arrays):
         in_memory.read(str(path))
     with pytest.raises(ValueError, match="no such file"):
         in_memory.read(str(tmp_path / "none.npz"))
+    for content in (path.read_bytes()[:-50], b"a text", b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"data\.npz can't be read as a"):
+            in_memory.read(str(path))
 
 
 def test_images_are_made_smaller(tmp_path, arrays):
@@ -257,6 +263,13 @@ def test_a_folder_holds_runs_of_one_recipe(tmp_path, arrays):
     args.image_size = 8
     other = ablation.open_folder(args, in_memory.recipe(args, arrays))
     assert other.name == "se_resnet20-x-20_epochs-8_px-mixed_bfloat16"
+
+
+def test_a_damaged_file_of_a_folder_is_named(tmp_path):
+    path = tmp_path / "se-0.json"
+    path.write_text('{"cut": ')
+    with pytest.raises(SystemExit, match=r"se-0\.json is damaged .* Remove it"):
+        tables.read_json(path)
 
 
 def cells_of(study, errors):
@@ -325,9 +338,16 @@ def test_a_study_goes_on_where_it_stopped(tmp_path, arrays):
     np.savez(tmp_path / "data.npz", **arrays)
     command = [sys.executable, SCRIPT, "--study", "squeeze", "--epochs", "3"]
     command += ["--data", tmp_path / "data.npz", "--out", tmp_path / "out"]
-    subprocess.run([*command, "--seeds", "1", "--rows", "max"], check=True)
     folder = tmp_path / "out/se_resnet20-data-3_epochs"
     first = folder / "finished/squeeze=max-0.json"
+    process = start([*command, "--seeds", "9", "--rows", "max"])
+    wait_for(first.exists)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130
+    assert "The same command goes on with what is left." in output
+    for path in first.parent.glob("*-[1-9].json"):
+        path.unlink()
     written = first.stat().st_mtime_ns
     known = json.loads(first.read_text())
     assert known["numpy"] == np.__version__

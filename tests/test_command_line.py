@@ -74,7 +74,7 @@ def test_summary(capsys):
     assert main(["summary", "se_resnet20"]) == 0
     output = capsys.readouterr().out
     assert "SE-ResNet-20" in output
-    assert "272,095 trainable parameters" in output
+    assert "272,095 parameters" in output
     assert "conv4" in output
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import ablation
+import ablation_rows as rows
 import keras
 import numpy as np
 import pytest
@@ -233,6 +234,17 @@ def test_the_tables_of_ablations_are_on_their_page():
     text = (ROOT / "docs" / "study.md").read_text()
     for name in results("ablation/*.md"):
         assert (ROOT / name).read_text() in text, name
+
+
+def test_the_rows_of_ablations_are_on_their_page():
+    network = keras_senet.find_network("se_resnet20")
+    text = (ROOT / "docs" / "study.md").read_text()
+    for study in rows.STUDIES:
+        [words] = re.findall(
+            rf"^\| `{study}` \|.*?\| `(.*?)`", text, re.MULTILINE
+        )
+        labels = [row.label for row in rows.rows_of(study, network)]
+        assert shlex.split(words) == labels
 
 
 def test_the_site_has_every_page():

@@ -191,16 +191,16 @@ def _suggestions(removed, stages, suggested, count):
             f"SE in {stage} costs {found[MEAN][name]['share']:.2%} of the "
             f"parameters; without it top-1 changes by {changes}."
         )
+    if count < ENOUGH:
+        lines.append(
+            f"{count:,} images are too few to say which blocks can go, as one "
+            f"of them is {100 / count:.2g} points: take {ENOUGH:,} or more."
+        )
     lines.append(
         f"Can go for {100 * AT_MOST:g} points at most each, replaced by mean "
         "gates: "
         f"{', '.join(suggested) or 'none'}."
     )
-    if count < ENOUGH:
-        lines.append(
-            f"That is more than {count:,} images can show, of which one is "
-            f"{100 / count:.2g} points: take {ENOUGH:,} or more."
-        )
     if suggested:
         together = found[MEAN]["all suggested"]
         lines.append(

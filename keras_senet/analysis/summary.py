@@ -131,7 +131,7 @@ def _put_beside(rows, plain, key):
 def _counted(counts, size, twin):
     """What was counted, in sentences."""
     facts = [
-        f"{counts['parameters']:,} trainable parameters, "
+        f"{counts['parameters']:,} parameters without moving statistics, "
         f"{counts['multiply_adds'] / 1e9:.3f} G multiply-adds at {size}",
         f"{counts['activations'] / 1e6:.2f} M activations, "
         f"{counts['activation_bytes'] / 2**20:.1f} MiB an image if all are "

@@ -59,7 +59,10 @@ def test_tables_and_pictures(rng, tmp_path):
     lines = (tmp_path / "suggestions.txt").read_text().splitlines()
     assert lines == result["suggestions"]
     # 12 images, of which one is 8.3 points.
-    assert "12 images can show, of which one is 8.3 points" in lines[-2]
+    assert (
+        "12 images are too few to say which blocks can go, as one of them is "
+        "8.3 points: take 1,000 or more." in lines
+    )
     mean, one = (
         100 * row["change"]
         for row in result["removal"]

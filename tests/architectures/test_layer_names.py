@@ -1,44 +1,10 @@
-"""The names of the layers are frozen: people slice networks by them."""
-
-import hashlib
-import json
-from pathlib import Path
+"""The names of the layers: people slice networks by them."""
 
 import keras
-import pytest
 
 import keras_senet
 from keras_senet.architectures.build import build
 from keras_senet.architectures.table import NETWORKS
-
-# Made by `python tests/architectures/test_layer_names.py`; a change to it
-# breaks its users' programs.
-FROZEN = Path(__file__).with_name("layer_names.json")
-
-
-def digest(name):
-    """How many layers there are, and a hash of their names in order."""
-    model = build(NETWORKS[name], include_top=False, pooling="avg")
-    names = "\n".join(layer.name for layer in model.layers)
-    keras.utils.clear_session()
-    return [len(model.layers), hashlib.sha256(names.encode()).hexdigest()]
-
-
-@pytest.mark.parametrize(
-    "name",
-    # The twins and deeper forms are made by the same lines.
-    [
-        pytest.param(
-            name,
-            marks=[]
-            if name in ("se_resnet20", "se_resnet50")
-            else pytest.mark.slow,
-        )
-        for name in keras_senet.list_models()
-    ],
-)
-def test_names_are_frozen(name):
-    assert digest(name) == json.loads(FROZEN.read_text())[name]
 
 
 def test_names_are_those_of_keras_applications():
@@ -74,8 +40,3 @@ def test_names_by_which_one_slices():
         "predictions",
     ):
         assert model.get_layer(name).name == name
-
-
-if __name__ == "__main__":
-    rows = {name: digest(name) for name in keras_senet.list_models()}
-    FROZEN.write_text(json.dumps(rows, indent=1) + "\n")

@@ -17,6 +17,8 @@ from keras_senet.evaluation import evaluate
 from keras_senet.training import TrainConfig, checkpoints, step, train
 from keras_senet.training.run_folder import Preempted, TrainingError
 
+pytestmark = pytest.mark.usefixtures("three_blocks")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):

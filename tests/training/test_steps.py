@@ -13,6 +13,8 @@ from keras_senet.training.step import Steps
 
 BATCH = 8
 
+pytestmark = pytest.mark.usefixtures("three_blocks")
+
 
 def images(rng, steps):
     pixels = rng.integers(0, 255, (steps, BATCH, 32, 32, 3)).astype("uint8")
