@@ -9,6 +9,8 @@ from pathlib import Path
 # Before Keras is imported: see keras_senet/_command_line.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# JAX compiles in a quarter of the time; how fast it computes then is no matter.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # No test downloads anything but from a mirror of its own.
 os.environ["KERAS_SENET_MIRROR"] = "http://127.0.0.1:9"
 os.environ["KERAS_SENET_HOME"] = tempfile.mkdtemp(prefix="keras_senet_tests_")

@@ -1,11 +1,16 @@
 """Small networks of every kind, for what does not depend on size."""
 
+import contextlib
 import dataclasses
 
 import keras
 import numpy as np
+import pytest
 
+import keras_senet
+from keras_senet import applications
 from keras_senet.architectures.table import NETWORKS
+from keras_senet.constructors import constructor_of
 
 
 def shrink(network):
@@ -63,6 +68,18 @@ def shallow(network):
         depths=(1,) * len(network.depths),
         modules=network.modules[:4],
     )
+
+
+@contextlib.contextmanager
+def made_shallow(name):
+    """The registry has the shallow form of a network, traced sooner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, name, shallow(NETWORKS[name]))
+        function = applications.CONSTRUCTORS[name].__name__
+        constructor = constructor_of(function, name)
+        patch.setitem(applications.CONSTRUCTORS, name, constructor)
+        patch.setattr(keras_senet, function, constructor)
+        yield
 
 
 def size_of(network):

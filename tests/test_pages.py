@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from data.photos import put_photos
 from PIL import Image
+from small import made_shallow
 from weights import published_files
 from weights.mirror import Mirror, isolate
 
@@ -44,7 +45,7 @@ SMALLER = {
     r"--weights imagenet": "--weights cifar10",
 }
 # What is added so that a command ends in seconds.
-TRAINING = "--model se_resnet20 --image-size 32 --batch-size 8 --epochs 1"
+TRAINING = "--model se_resnet32 --image-size 32 --batch-size 8 --epochs 1"
 TRAINING += " --warmup-epochs 0"
 ADDED = {
     "train": TRAINING,
@@ -116,8 +117,8 @@ def commands(block):
             yield shlex.split(line, comments=True)
 
 
-def run(words):
-    """Runs a command in small."""
+def run(words, done):
+    """Runs a command in small, once."""
     settings = {}
     while "=" in words[0]:
         key, value = words.pop(0).split("=")
@@ -138,6 +139,9 @@ def run(words):
         # Every row is understood, and one of them is trained.
         args, _ = ablation.arguments(words[1:])
         words += ["--rows", (args.rows or ["without SE"])[-1]]
+    if words in done:
+        return
+    done.append(words)
     if not script:
         assert main(words) == 0, words
         return
@@ -171,8 +175,8 @@ def real_photos(data_dir, tmp_path):
             Image.fromarray(row["image"]).save(path)
     Image.fromarray(row["image"]).save(tmp_path / "photo.jpg")
     arrays = {
-        "images": np.stack([row["image"] for row in rows]),
-        "labels": np.array([row["label"] for row in rows]),
+        "images": np.stack([row["image"] for row in rows[:40]]),
+        "labels": np.array([row["label"] for row in rows[:40]]),
     }
     parts = {
         f"{part}_{kind}": value
@@ -194,9 +198,12 @@ def test_the_commands_run(page, found, real_photos, monkeypatch):
     os.symlink(ROOT / "configs", "configs")
     publish(real_photos, monkeypatch)
     keras_senet.SEResNet20(weights="cifar10").save("mine.keras")
-    for block in found:
-        for words in commands(block):
-            run(words)
+    done = []
+    # What is trained; nothing else of the pages takes it.
+    with made_shallow("se_resnet32"):
+        for block in found:
+            for words in commands(block):
+                run(words, done)
     if page == "android":
         for name in ("onnx", "xml", "bin", "tflite", "labels.txt", "json"):
             assert Path(f"se_resnet20.{name}").is_file()

@@ -99,7 +99,11 @@ def x(rng):
             "block_2_project_BN",
         ),
         ("EfficientNetB0", {}, 9, "block2b_add", "block2b_drop"),
-        ("DenseNet121", {}, 58, "conv2_block1_concat", "conv2_block1_concat"),
+        pytest.param(
+            *("DenseNet121", {}, 58),
+            *["conv2_block1_concat"] * 2,
+            marks=pytest.mark.slow,
+        ),
         ("InceptionV3", {}, 11 + 2 * 2, "mixed0", "mixed0"),
     ],
 )

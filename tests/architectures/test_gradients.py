@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
-from small import KINDS, size_of, small
+from small import KINDS, shallow, size_of, small
 
 import keras_senet
 from keras_senet.architectures.build import build
+
+FAST = ("se_resnet20", "se_resnet50", "se_mobilenet", "shufflenet")
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -14,11 +16,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
+        for name in KINDS
+    ],
+)
 def test_gradients_are_those_of_finite_differences(name, rng):
     import tensorflow as tf
 
     network = small(name)
+    if network.family in ("inception", "inception_resnet"):
+        # Of as many kinds of layers, but fewer.
+        network = shallow(network)
     size = size_of(network)
     model = build(
         network,

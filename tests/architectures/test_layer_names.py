@@ -1,6 +1,7 @@
 """The names of the layers: people slice networks by them."""
 
 import keras
+import pytest
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -18,6 +19,7 @@ def test_names_are_those_of_keras_applications():
             assert name in ours or "input" in name, name
 
 
+@pytest.mark.slow
 def test_every_layer_is_named():
     """No name is one that Keras made up and would number otherwise."""
     for name in ("se_inception_resnet_v2", "se_shufflenet", "se_resnet20"):

@@ -188,6 +188,7 @@ def test_models_that_do_not_fit_are_named(arrays):
         evaluate([model, other], arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_known_accuracy_of_the_weights_that_ship(data_dir, capsys):
     arguments = ["--model", "se_resnet20", "--data", "tfds:cifar10"]

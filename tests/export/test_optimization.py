@@ -108,6 +108,7 @@ def test_the_program_of_the_user_stays_as_it_is(model, data, tmp_path):
     assert np.float32 not in kinds
 
 
+@pytest.mark.slow
 def test_the_file_says_how_it_was_made(described, data, rng, tmp_path):
     """And has the names of the classes of the images, where it had none."""
     described.card.class_names = None
@@ -235,6 +236,7 @@ def test_a_gate_that_8_bits_do_not_have(model, data, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_half_of_every_kernel_is_zero(described, data, tmp_path):
     path, model = tmp_path / "m.tflite", described
     weights = model.get_weights()

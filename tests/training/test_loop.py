@@ -145,6 +145,7 @@ def test_a_run_that_goes_on_ends_as_one_that_was_whole(
         assert arrays["scale/00000"] != step.FIRST_SCALE
 
 
+@pytest.mark.slow
 def test_callbacks_see_the_weights_that_were_validated(data, tmp_path):
     """With averages these, which the trained network has in the end, too."""
     seen = []
@@ -157,6 +158,7 @@ def test_callbacks_see_the_weights_that_were_validated(data, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_last_epoch_of_no_step(data, tmp_path):
     """48 images are two steps of 32, and so are 1.2 times as many."""
     out = tmp_path / "run"
@@ -165,6 +167,7 @@ def test_a_last_epoch_of_no_step(data, tmp_path):
     assert (out / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, caplog):
     out = tmp_path / "run"
     with pytest.raises(ConnectionError):
@@ -336,6 +339,7 @@ RATES = {
 HIGHEST = {"scheduler": [0.01, 0.02, 0.04], "plateau": [0.01, 0.01, 0.005]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RATES)
 def test_the_rate_in_the_logs_is_that_of_the_last_step(data, tmp_path, name):
     """Of three steps an epoch; warm-up rises through the first six."""
@@ -362,6 +366,7 @@ def test_a_callback_that_brings_back_weights_is_refused(data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_last_step_loses_no_epoch(data, tmp_path):
     fields = {"epochs": 2, "steps_per_call": 1, "schedule": "constant"}
     with pytest.raises(Preempted, match="at step 6 of 6"):
@@ -372,6 +377,7 @@ def test_a_signal_in_the_last_step_loses_no_epoch(data, tmp_path):
     assert len(history(tmp_path / "run")) == 2
 
 
+@pytest.mark.slow
 def test_what_is_said_is_true_of_the_weights_that_are_saved(data, tmp_path):
     """The best epoch's, brought back after a last one without validation."""
 
@@ -411,6 +417,7 @@ def test_what_is_said_is_true_of_the_weights_that_are_saved(data, tmp_path):
     assert rows[1].keys() >= {"loss", "top1", "val_loss"}
 
 
+@pytest.mark.slow
 def test_data_without_validation_sets_a_part_aside(data, tmp_path):
     folder = f"{data}/train"
     with pytest.raises(ValueError, match="--hold-out"):
@@ -431,6 +438,7 @@ def test_damaged_images_stop_it_or_are_left_out(tmp_path):
     assert record[0]["names"] == [str(damaged)]
 
 
+@pytest.mark.slow
 def test_a_first_image_that_is_not_there_is_as_any_other(tmp_path):
     data = write_photos(tmp_path / "photos", 8, 2)
     gone = tmp_path / "photos/train/blue/000.jpg"
@@ -464,6 +472,7 @@ def test_what_does_not_fit_is_said_before(data, tmp_path, fields, words):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_goes_is_named(tmp_path):
     data = write_photos(tmp_path / "photos", 8, 2)
     gone = tmp_path / "photos/train/red/003.jpg"
@@ -476,6 +485,7 @@ def test_a_file_that_goes_is_named(tmp_path):
         train(config(data, tmp_path / "run"), [Remove()])
 
 
+@pytest.mark.slow
 def test_a_config_may_be_mended_before_anything_is_trained(data, tmp_path):
     wrong = config(data, tmp_path / "run", options={"reduction": -1})
     with pytest.raises(ValueError, match="reduction"):

@@ -62,7 +62,18 @@ def sizes(name):
     return [224] if name == "vgg16_bn" else found
 
 
-@pytest.mark.parametrize("name", TIMM)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow
+            if name in ("inception_resnet_v2", "vgg16_bn")
+            else (),
+        )
+        for name in TIMM
+    ],
+)
 def test_logits_are_those_of_timm(files, name):
     size = 224 if name == "vgg16_bn" else None
     model = build(files, name, size)
@@ -185,6 +196,7 @@ def test_bad_names_of_timm(name, keywords, words):
         assert word in str(error.value)
 
 
+@pytest.mark.slow
 def test_every_architecture_of_timm_builds():
     from keras_senet.timm import ARCHITECTURES
 

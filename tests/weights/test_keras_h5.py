@@ -74,7 +74,10 @@ def test_another_number_of_layers_is_refused(tmp_path):
     [
         ("ResNet50", "resnet50", "caffe", 65),
         ("MobileNet", "mobilenet", "tf", 64),
-        ("InceptionResNetV2", "inception_resnet_v2", "tf", 107),
+        pytest.param(
+            *("InceptionResNetV2", "inception_resnet_v2", "tf", 107),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_keras_applications(theirs, ours, mode, size, tmp_path):

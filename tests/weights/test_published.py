@@ -178,10 +178,15 @@ def test_se_bn_inception_has_the_authors_own_file(mirror, folder, monkeypatch):
     "changes",
     [
         {},
-        {"placement": "post", "squeeze": "max"},
-        {"placement": "identity", "se_bias": False},
-        {"placement": "pre", "reduction": 4, "se_stages": (4, 5)},
-        {"placement": "3x3", "excitation": "hard_sigmoid"},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in (
+                {"placement": "post", "squeeze": "max"},
+                {"placement": "identity", "se_bias": False},
+                {"placement": "pre", "reduction": 4, "se_stages": (4, 5)},
+                {"placement": "3x3", "excitation": "hard_sigmoid"},
+            )
+        ),
     ],
 )
 def test_a_backbone_computes_what_the_twin_computes(
