@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from small import KINDS, size_of, small
+from small import KINDS, shallow, size_of, small
 
 from keras_senet.architectures.build import build
 
@@ -37,7 +37,7 @@ def test_outputs_are_those_of_tensorflow(backend, tmp_path, rng):
         pytest.skip(f"{backend} is not installed: `./scripts/test --all` does")
     expected = {}
     for name in KINDS:
-        network = small(name)
+        network = shallow(small(name))
         size = size_of(network) + 1
         model = build(network, input_shape=(size, size, 3))
         x = rng.uniform(0, 255, (2, size, size, 3)).astype("float32")
