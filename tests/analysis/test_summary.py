@@ -11,7 +11,8 @@ import pytest
 import keras_senet
 from keras_senet.__main__ import main
 from keras_senet.analysis import cost
-from keras_senet.analysis.summary import summarize
+from keras_senet.analysis.summary import published_errors, summarize
+from keras_senet.architectures.table import NETWORKS, plain_twin
 
 RESULTS = Path(complexity.__file__).parents[1] / "results"
 
@@ -134,15 +135,33 @@ def test_the_script_writes_what_results_has(tmp_path, monkeypatch):
 
 
 def test_results_have_the_counts_of_every_network():
-    """`table` is compared with the networks in test_cost.py."""
+    """`table` is compared with the networks in test_every_network.py."""
+    table, printed = cost.table(), published_errors()
     with (RESULTS / "complexity.csv").open(newline="") as file:
         rows = {row["network"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == cost.table().keys()
+    assert rows.keys() == table.keys()
     with (RESULTS / "complexity_stages.csv").open(newline="") as file:
         stages = list(csv.DictReader(file))
-    for name, counts in cost.table().items():
-        for key, count in counts.items():
-            assert int(rows[name][key]) == count, (name, key)
+    for name, counts in table.items():
+        row, network = rows[name], NETWORKS[name]
+        expected = {
+            **{key: str(count) for key, count in counts.items()},
+            "input_size": str(network.input_size),
+            "plain_twin": plain_twin(network).name if network.se else "",
+        }
+        for key in ("parameters", "multiply_adds"):
+            share = counts[f"se_{key}"] / counts[key]
+            expected[f"se_share_of_{key}"] = f"{share:.6f}"
+        twin = table[expected["plain_twin"]] if network.se else {}
+        for key in ("parameters", "multiply_adds", "activations"):
+            expected[f"plain_{key}"] = str(twin.get(key, ""))
+        for key in row:
+            if key.startswith("published_"):
+                known = printed.get(name, {})
+                expected[key] = str(
+                    known.get(key.removeprefix("published_"), "")
+                )
+        assert row == {"network": name, **expected}
         for key in ("parameters", "multiply_adds", "se_parameters"):
             parts = [int(x[key]) for x in stages if x["network"] == name]
             assert sum(parts) == counts[key], (name, key)
