@@ -35,6 +35,15 @@ def shrink(network):
     return dataclasses.replace(network, **changes)
 
 
+def distinct():
+    """The names of networks whose small form is not that of one before."""
+    found = {}
+    for name, network in NETWORKS.items():
+        form = dataclasses.replace(shrink(network), name="", title="")
+        found.setdefault(repr(form), name)
+    return list(found.values())
+
+
 # One network per kind of graph, SE and plain.
 KINDS = [
     "se_resnet18",

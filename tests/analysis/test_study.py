@@ -76,6 +76,7 @@ def test_tables_and_pictures(rng, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_classes_are_named_by_the_folder_or_by_the_card(rng, tmp_path):
     """ImageNet's folders are named by WordNet, its classes by people."""
     model = keras_senet.SEResNet20(weights=None, classes=1000)

@@ -7,11 +7,10 @@ import keras
 import numpy as np
 import pytest
 from export.keras2_process import keras2
-from small import shrink, size_of
+from small import distinct, size_of, small
 
 import keras_senet
 from keras_senet.architectures.build import build
-from keras_senet.architectures.table import NETWORKS
 from keras_senet.export.legacy import (
     ACTIVATIONS,
     TranslationError,
@@ -72,11 +71,11 @@ def check(compute, tmp_path, rng):
     "name",
     [
         pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
-        for name in keras_senet.list_models()
+        for name in distinct()
     ],
 )
 def test_every_network(name, check):
-    network = shrink(NETWORKS[name])
+    network = small(name)
     size = size_of(network)
     # Logits, which say more than probabilities.
     check(
@@ -137,8 +136,7 @@ def test_a_layer_that_is_used_twice_and_two_outputs(check):
 def test_the_weights_come_back(compute, tmp_path, rng):
     """Bit-equal, in another model of the network."""
     first, second = (
-        build(shrink(NETWORKS["se_resnext50"]), input_shape=(32, 32, 3))
-        for _ in range(2)
+        build(small("se_resnext50"), input_shape=(32, 32, 3)) for _ in range(2)
     )
     images = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
     _, arrays = compute(tmp_path, *translate(first), images)

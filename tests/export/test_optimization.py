@@ -191,7 +191,6 @@ def check_file_against_fake_quantisation(model, folder, rng):
             "se_resnext50",
             "se_shufflenet",
             "se_vgg16",
-            "senet154",
         )
     ],
 )

@@ -204,6 +204,7 @@ assert caught == [signal.SIGTERM]
 """
 
 
+@pytest.mark.slow
 def test_a_signal_after_openvino_is_handled(tmp_path):
     """And does not end the process, on the stack that OpenVINO has freed."""
     pytest.importorskip("openvino")

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from PIL import Image
-from small import coarse, run_litert, shallow, size_of, small, tell_apart
+from small import (
+    coarse,
+    distinct,
+    run_litert,
+    shallow,
+    size_of,
+    small,
+    tell_apart,
+)
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -93,7 +101,7 @@ def is_convolution_for_one(layer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", distinct())
 def test_every_network_is_a_file_of_builtin_operators(name, tmp_path, rng):
     network = small(name)
     size = size_of(network)
@@ -244,6 +252,7 @@ def test_widths_and_gates_of_mobilenet(options, tmp_path, rng):
     assert path.stat().st_size == pytest.approx(weights, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_gate_that_is_dead_on_all_images(tmp_path, rng, caplog, monkeypatch):
     """Of the narrowest network, whose first gate has a bottleneck of one."""
     model = keras_senet.SEMobileNet(
@@ -560,6 +569,7 @@ def test_a_file_is_enough_to_classify(model, pictures, tmp_path):
     assert score == pytest.approx(row.max(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_is_evaluated_like_its_network(model, data_dir, tmp_path):
     from keras_senet.data.labelled import open_images
     from keras_senet.evaluation import evaluate
