@@ -4,6 +4,8 @@ A process of its own, since devices are set before TensorFlow's first work.
 """
 
 import json
+import sys
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -20,6 +22,9 @@ from keras_senet.distribution import make_strategy
 from keras_senet.training import TrainConfig
 from keras_senet.training.network import build_model
 from keras_senet.training.step import Steps
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from small import made_shallow
 
 
 def train(strategy, pixels, dropout):
@@ -61,16 +66,14 @@ def train(strategy, pixels, dropout):
 half = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3))
 half = half.astype("uint8")
 both = np.concatenate([half, half])
-print(
-    json.dumps(
-        {
-            f"{name} {dropout}": train(strategy, pixels, dropout)
-            for dropout in (0.0, 0.5)
-            for name, strategy, pixels in (
-                ("one", "one", half),
-                ("two", "mirrored", both),
-                ("again", "mirrored", both),
-            )
-        }
-    )
-)
+with made_shallow("se_resnet20"):
+    found = {
+        f"{name} {dropout}": train(strategy, pixels, dropout)
+        for dropout in (0.0, 0.5)
+        for name, strategy, pixels in (
+            ("one", "one", half),
+            ("two", "mirrored", both),
+            ("again", "mirrored", both),
+        )
+    }
+print(json.dumps(found))

@@ -4,6 +4,7 @@ A process of its own, since devices are set before TensorFlow's first work.
 """
 
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -18,26 +19,29 @@ import numpy as np
 from keras_senet.distribution import make_strategy
 from keras_senet.training import TrainConfig, train
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from small import made_shallow
+
 random = np.random.default_rng(0)
 pixels = random.integers(0, 255, (16, 32, 32, 3)).astype("uint8")
 arrays = (pixels, np.arange(16) % 2)
 synchronized = sys.argv[2] == "synchronized"
 strategy = make_strategy("mirrored")
-history = train(
-    TrainConfig(
-        "se_resnet20",
-        {"train": arrays, "test": arrays},
-        sys.argv[1],
-        image_size=32,
-        batch_size=8,
-        epochs=2,
-        learning_rate=0.01,
-        strategy="mirrored" if sys.argv[3] == "2" else "one",
-        synchronized=synchronized,
-        # Else rounding grows with every step.
-        precision="float64",
-    )
+config = TrainConfig(
+    "se_resnet20",
+    {"train": arrays, "test": arrays},
+    sys.argv[1],
+    image_size=32,
+    batch_size=8,
+    epochs=2,
+    learning_rate=0.01,
+    strategy="mirrored" if sys.argv[3] == "2" else "one",
+    synchronized=synchronized,
+    # Else rounding grows with every step.
+    precision="float64",
 )
+with made_shallow("se_resnet20"):
+    history = train(config)
 model = history.model
 moving = model.get_layer("conv1_bn").moving_mean.value
 values = getattr(moving, "values", [moving])
