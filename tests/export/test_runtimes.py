@@ -54,7 +54,12 @@ FILES = {
 
 @pytest.mark.parametrize("format", FILES)
 @pytest.mark.parametrize(
-    "name", ["se_resnext50", "se_mobilenet", "se_shufflenet"]
+    "name",
+    [
+        pytest.param("se_resnext50", marks=pytest.mark.slow),
+        "se_mobilenet",
+        pytest.param("se_shufflenet", marks=pytest.mark.slow),
+    ],
 )
 def test_a_runtime_gives_the_outputs_of_keras(format, name, tmp_path, rng):
     network = small(name)

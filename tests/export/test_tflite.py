@@ -210,6 +210,7 @@ def test_every_precision_of_a_few_kinds(name, precision, tmp_path, rng):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "dynamic", "int8"])
 @pytest.mark.parametrize("name", ["se_mobilenet", "se_shufflenet"])
 def test_one_partition_at_full_depth_and_width(name, precision, tmp_path, rng):
