@@ -43,6 +43,7 @@ def test_wrong_arguments_end_it(arguments, words):
         assert word in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_network_has_its_own_size_and_a_peer_without_it_says_so(tmp_path):
     command = ["--work", "build", "--models", "se_resnet20", "--out"]
     done = subprocess.run(

@@ -88,7 +88,11 @@ def publish(folder, monkeypatch):
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param(block, id=f"{page}-{number}")
+        pytest.param(
+            block,
+            id=f"{page}-{number}",
+            marks=() if page == "README" else pytest.mark.slow,
+        )
         for page, found in blocks("python")
         for number, block in enumerate(found)
     ],

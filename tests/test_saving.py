@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from small import KINDS, size_of, small
+from small import KINDS, shallow, size_of, small
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -30,7 +30,7 @@ for name in sys.argv[2:]:
 
 def test_loaded_in_another_process_is_bit_equal(tmp_path, rng):
     for name in KINDS:
-        network = small(name)
+        network = shallow(small(name))
         size = size_of(network)
         model = build(network, input_shape=(size, size, 3))
         x = rng.uniform(0, 255, (2, size, size, 3)).astype("float32")
