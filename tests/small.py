@@ -44,6 +44,8 @@ def distinct():
     return list(found.values())
 
 
+# A few to show that nothing is badly broken.
+FAST = ("se_resnet20", "se_resnet50", "se_mobilenet", "shufflenet")
 # One network per kind of graph, SE and plain.
 KINDS = [
     "se_resnet18",
@@ -89,6 +91,14 @@ def made_shallow(name):
         patch.setitem(applications.CONSTRUCTORS, name, constructor)
         patch.setattr(keras_senet, function, constructor)
         yield
+
+
+def slow_but(fast, names):
+    """The names as a test's parameters, of which all but a few are slow."""
+    return [
+        pytest.param(name, marks=[] if name in fast else pytest.mark.slow)
+        for name in names
+    ]
 
 
 def size_of(network):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from small import FAST, slow_but
 
 import keras_senet
 from keras_senet import SqueezeExcite
@@ -14,11 +15,9 @@ from keras_senet.analysis import complexity
 from keras_senet.analysis.cost import table
 from keras_senet.architectures.table import NETWORKS, plain_twin
 
-# Made by `python tests/architectures/test_every_network.py`; a change to it
-# breaks its users' programs.
+# Made by `PYTHONPATH=tests python tests/architectures/test_every_network.py`; a
+# change to it breaks its users' programs.
 FROZEN = Path(__file__).with_name("layer_names.json")
-# The deeper and wider forms are made by the same lines.
-FAST = ("se_resnet20", "se_resnet50", "se_mobilenet", "shufflenet")
 
 
 def digest(model):
@@ -27,13 +26,8 @@ def digest(model):
     return [len(model.layers), hashlib.sha256(names.encode()).hexdigest()]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
-        for name in keras_senet.list_models()
-    ],
-)
+# The deeper and wider forms are made by the same lines.
+@pytest.mark.parametrize("name", slow_but(FAST, keras_senet.list_models()))
 def test_names_are_frozen_and_counts_are_those_of_the_table(name):
     model = keras_senet.create_model(name, weights=None)
     assert digest(model) == json.loads(FROZEN.read_text())[name]

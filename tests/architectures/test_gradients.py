@@ -3,12 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from small import KINDS, shallow, size_of, small
+from small import FAST, KINDS, shallow, size_of, slow_but, small
 
 import keras_senet
 from keras_senet.architectures.build import build
-
-FAST = ("se_resnet20", "se_resnet50", "se_mobilenet", "shufflenet")
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -16,13 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
-        for name in KINDS
-    ],
-)
+@pytest.mark.parametrize("name", slow_but(FAST, KINDS))
 def test_gradients_are_those_of_finite_differences(name, rng):
     import tensorflow as tf
 

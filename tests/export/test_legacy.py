@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from export.keras2_process import keras2
-from small import distinct, size_of, small
+from small import distinct, size_of, slow_but, small
 
 import keras_senet
 from keras_senet.architectures.build import build
@@ -67,13 +67,7 @@ def check(compute, tmp_path, rng):
     return check
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in FAST else pytest.mark.slow)
-        for name in distinct()
-    ],
-)
+@pytest.mark.parametrize("name", slow_but(FAST, distinct()))
 def test_every_network(name, check):
     network = small(name)
     size = size_of(network)
